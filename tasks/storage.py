@@ -1,0 +1,310 @@
+"""The lake: every path of a run, and the one way a file appears in it.
+
+A file is written under a temporary name, made durable, and only then gets its name (a rename on a
+local disk, a whole-object put on an object store). A shard of a stage is done when its commit
+record exists; the record is written last and names every file with size and sha256. So a stage
+that is killed at any moment leaves whole files or none, and a rerun skips what is committed.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from tasks.errors import LakeError
+
+LOCAL_PROTOCOLS = ("file", "local")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shard:
+    """One unit of work: a group of about a thousand candidates that travel together."""
+
+    batch: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.batch}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The record that makes a shard of a stage done."""
+
+    stage: str
+    run: str
+    shard: Shard
+    files: tuple[dict[str, Any], ...]
+    rows: dict[str, int]
+    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """One fsspec root with the layout every stage shares; paths here are relative to it."""
+
+    root: str
+
+    @property
+    def fs(self) -> Any:
+        """The file system behind the root (an `fsspec.AbstractFileSystem`)."""
+        return fsspec.core.url_to_fs(self.root)[0]
+
+    @property
+    def is_local(self) -> bool:
+        """True when the lake lies on this machine's disk."""
+        protocol = self.fs.protocol
+        return bool({protocol} if isinstance(protocol, str) else set(protocol)) and any(
+            p in LOCAL_PROTOCOLS for p in ([protocol] if isinstance(protocol, str) else protocol)
+        )
+
+    def path(self, *parts: str) -> str:
+        """Return the full path of `parts` as the lake's file system spells it."""
+        base = str(fsspec.core.url_to_fs(self.root)[1]).rstrip("/")
+        return "/".join([base, *parts])
+
+    def local_path(self, *parts: str) -> Path:
+        """Return a local Path.
+
+        Raises:
+            LakeError: the lake is on an object store, where there is none.
+        """
+        if not self.is_local:
+            raise LakeError(f"{self.root} is not on this machine's disk, so it has no local path")
+        return Path(self.path(*parts))
+
+    def web_tar(self, shard: Shard) -> str:
+        """The WebDataset tar of a shard."""
+        return f"web/{shard.batch}/{shard.name}.tar"
+
+    def rows(self, table: str, run: str, shard: Shard) -> str:
+        """The Parquet file of one table, run and shard; `plans` and `web` have no run level."""
+        if table in ("plans", "web"):
+            return f"{table}/{shard.batch}/{shard.name}.parquet"
+        return f"{table}/{run}/{shard.batch}/{shard.name}.parquet"
+
+    def exists(self, relative: str) -> bool:
+        """True when the file is there, whole."""
+        return bool(self.fs.exists(self.path(relative)))
+
+    def names(self, folder: str, suffix: str) -> list[str]:
+        """The sorted names of the files in `folder` that end in `suffix`, without it."""
+        try:
+            found = self.fs.ls(self.path(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        names = [Path(str(entry)).name for entry in found]
+        return sorted(n.removesuffix(suffix) for n in names if _is_final(n) and n.endswith(suffix))
+
+    def folders(self, folder: str) -> list[str]:
+        """The sorted names of the folders directly below `folder`."""
+        try:
+            found = self.fs.ls(self.path(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(Path(e["name"].rstrip("/")).name for e in found if e["type"] == "directory")
+
+    def glob(self, pattern: str) -> list[str]:
+        """The sorted relative paths that match a pattern such as `web/*/*.parquet`."""
+        base = self.path("").rstrip("/") + "/"
+        found = (str(entry) for entry in self.fs.glob(self.path(pattern)))
+        return sorted(f.removeprefix(base) for f in found if _is_final(Path(f).name))
+
+    def read_bytes(self, relative: str) -> bytes:
+        """Return a file's bytes; FileNotFoundError when it is not there."""
+        with self.fs.open(self.path(relative), "rb") as file:
+            return bytes(file.read())
+
+    def read_json(self, relative: str) -> Any:
+        """Return a JSON file's value."""
+        return json.loads(self.read_bytes(relative))
+
+    @contextlib.contextmanager
+    def publishing(self, relative: str) -> Iterator[Path]:
+        """Give a local path to write to; on leaving without an error it becomes `relative`.
+
+        Raises:
+            LakeError: the lake cannot be written or its disk is full; nothing has appeared.
+        """
+        target = self.path(relative)
+        temporary = self._temporary_for(target)
+        try:
+            with _writable(self.root):
+                temporary.parent.mkdir(parents=True, exist_ok=True)
+                yield temporary
+                _make_durable(temporary)
+                if self.is_local:
+                    temporary.replace(target)
+                    _make_durable(Path(target).parent)
+                else:
+                    self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+                    self.fs.put_file(str(temporary), target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _temporary_for(self, target: str) -> Path:
+        # Beside the target: a rename within one file system is atomic, a move across two a copy.
+        name = f".{target.rsplit('/', 1)[-1]}.{uuid.uuid4().hex[:8]}.part"
+        folder = Path(target).parent if self.is_local else Path(tempfile.gettempdir())
+        return folder / name
+
+    def publish_bytes(self, relative: str, content: bytes) -> None:
+        """Publish a small file whole or not at all."""
+        with self.publishing(relative) as temporary:
+            temporary.write_bytes(content)
+
+    def publish_json(self, relative: str, value: Any) -> None:
+        """Publish `value` as indented JSON with sorted keys."""
+        text = json.dumps(value, indent=2, sort_keys=True, default=str) + "\n"
+        self.publish_bytes(relative, text.encode())
+
+    def publish_file(self, relative: str, local: Path) -> None:
+        """Publish a copy of a local file."""
+        with self.publishing(relative) as temporary:
+            shutil.copyfile(local, temporary)
+
+    def commit_path(self, stage: str, run: str, shard: Shard) -> str:
+        """Where the commit record of a stage, run and shard lies."""
+        return f"commits/{stage}/{run}/{shard.batch}/{shard.name}.json"
+
+    def is_committed(self, stage: str, run: str, shard: Shard) -> bool:
+        """True when this stage is done with this shard."""
+        return self.exists(self.commit_path(stage, run, shard))
+
+    def committed(self, stage: str, run: str, batch: str) -> list[Shard]:
+        """The shards of a batch that this stage is done with, in order."""
+        names = self.names(f"commits/{stage}/{run}/{batch}", ".json")
+        return [Shard(batch, name) for name in names]
+
+    def batches(self) -> list[str]:
+        """The batches that have been planned, in order."""
+        return self.folders("plans")
+
+    def planned(self, batch: str) -> list[Shard]:
+        """The shards of a batch as fixed at planning.
+
+        Raises:
+            LakeError: the batch has not been planned.
+        """
+        names = self.names(f"plans/{batch}", ".parquet")
+        if not names:
+            known = ", ".join(self.batches()) or "none"
+            raise LakeError(
+                f"batch {batch!r} has no plan in {self.root} (batches there: {known}); "
+                "run ingestion on it first"
+            )
+        return [Shard(batch, name) for name in names]
+
+    def commit(  # noqa: PLR0913  # a record has these six facts
+        self,
+        stage: str,
+        run: str,
+        shard: Shard,
+        *,
+        files: Sequence[str],
+        rows: Mapping[str, int],
+        seconds: float,
+        versions: Mapping[str, str] | None = None,
+    ) -> Commit:
+        """Write the record that makes a shard of a stage done; call it last."""
+        record = {
+            "stage": stage,
+            "run": run,
+            "batch": shard.batch,
+            "shard": shard.name,
+            "files": [self._described(relative) for relative in files],
+            "rows": dict(rows),
+            "seconds": round(seconds, 3),
+            "versions": dict(versions or {}),
+            "committed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.publish_json(self.commit_path(stage, run, shard), record)
+        return _commit_of(record)
+
+    def commit_of(self, stage: str, run: str, shard: Shard) -> Commit:
+        """Read a commit record; FileNotFoundError when the shard is not done."""
+        return _commit_of(self.read_json(self.commit_path(stage, run, shard)))
+
+    def _described(self, relative: str) -> dict[str, Any]:
+        digest = hashlib.sha256()
+        size = 0
+        with self.fs.open(self.path(relative), "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+        return {"path": relative, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def open_lake(root: str, *, create: bool = False) -> Lake:
+    """Return the lake at `root`.
+
+    Raises:
+        LakeError: it does not exist and `create` is false, or it cannot be made or written.
+    """
+    lake = Lake(root.rstrip("/") or "/")
+    if create:
+        with _writable(root):
+            lake.fs.makedirs(lake.path(), exist_ok=True)
+            if lake.is_local and not os.access(lake.path(), os.W_OK):
+                raise PermissionError(errno.EACCES, "not writable", root)
+    elif not lake.fs.exists(lake.path()):
+        raise LakeError(
+            f"there is no lake at {root}; `make demo` fills one, and CAPLIFT_LAKE names another"
+        )
+    return lake
+
+
+@contextlib.contextmanager
+def _writable(root: str) -> Iterator[None]:
+    """Turn the two failures of a disk a person can mend into one line each."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LakeError(
+                f"no space left under {root}; what was being written has been removed and what is "
+                "committed is whole: free some space and run the same command again"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise LakeError(
+                f"cannot write under {root} ({error.strerror}); give CAPLIFT_LAKE a folder this "
+                "user may write to"
+            ) from error
+        raise
+
+
+def _is_final(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _make_durable(path: Path) -> None:
+    # Without the fsync a power loss may leave a renamed file empty.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _commit_of(record: dict[str, Any]) -> Commit:
+    return Commit(
+        stage=record["stage"],
+        run=record["run"],
+        shard=Shard(record["batch"], record["shard"]),
+        files=tuple(record["files"]),
+        rows=record["rows"],
+        seconds=record["seconds"],
+        versions=record["versions"],
+    )
