@@ -1,0 +1,113 @@
+"""Find runs whose process is gone and start them again; scheduled every five minutes.
+
+When a worker and its flow process die together (a lost node, kill -9 of both), nobody is left to
+report it and the run stays Running for ever, holding its concurrency slot. Prefect's automations
+miss some of these after a server restart, so this flow looks for itself: a run that is Running or
+Pending and has been silent for longer than several heartbeats is marked Crashed, and a run that a
+worker can pick up again is rescheduled while it has been tried fewer than three times. What its
+shards had committed stays committed, so the retry does only the rest.
+"""
+
+import logging
+from datetime import UTC, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect import flow, get_client, runtime
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.events.filters import (
+    EventAnyResourceFilter,
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+)
+from prefect.states import Crashed, Scheduled
+from prefect.types import DateTime
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = "prefect.flow-run.heartbeat"
+MAX_TRIES = 3
+PAGE = 200
+
+
+@flow(name="sweep", log_prints=False)
+def sweep(silent_s: int = 120, pending_s: int = 600) -> dict[str, list[str]]:
+    """Crash the silent runs and reschedule those a worker can run again.
+
+    Args:
+        silent_s: a Running run without a sign of life for so long has lost its process. At least
+            three heartbeats (30 s each): loading a model may delay one.
+        pending_s: a Pending run has no heartbeat yet; starting a process takes a minute at most.
+
+    Returns:
+        The ids of the runs that were `crashed`, and of those that were `rescheduled`.
+    """
+    with get_client(sync_client=True) as client:
+        crashed = [
+            run for run in _unfinished(client) if _is_silent(client, run, silent_s, pending_s)
+        ]
+        for run in crashed:
+            _crash(client, run)
+        again = [run for run in crashed if _can_run_again(run)]
+        for run in again:
+            state: State[Any] = Scheduled(
+                name="AwaitingRetry", message="its process was lost; swept"
+            )
+            client.set_flow_run_state(run.id, state, force=True)
+    log.info("sweep: %d crashed, %d rescheduled", len(crashed), len(again))
+    return {"crashed": _ids(crashed), "rescheduled": _ids(again)}
+
+
+def _unfinished(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return every Running or Pending run but this one."""
+    kinds = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
+    wanted = FlowRunFilter(state=FlowRunFilterState(type=kinds))
+    found: list[FlowRun] = []
+    while len(page := client.read_flow_runs(flow_run_filter=wanted, limit=PAGE, offset=len(found))):
+        found.extend(page)
+    own = runtime.flow_run.id
+    return [run for run in found if str(run.id) != str(own)]
+
+
+def _is_silent(client: SyncPrefectClient, run: FlowRun, silent_s: int, pending_s: int) -> bool:
+    if run.state is None:
+        return False
+    limit_s = silent_s if run.state.is_running() else pending_s
+    since = DateTime.now(UTC) - timedelta(seconds=limit_s)
+    return run.state.timestamp < since and not _has_beaten(client, run.id, since)
+
+
+def _has_beaten(client: SyncPrefectClient, run_id: UUID, since: DateTime) -> bool:
+    """Return True when the run has sent a heartbeat after `since`."""
+    wanted = EventFilter(
+        event=EventNameFilter(name=[HEARTBEAT]),
+        any_resource=EventAnyResourceFilter(id=[f"prefect.flow-run.{run_id}"]),
+        occurred=EventOccurredFilter(since=since, until=DateTime.now(UTC)),
+    )
+    return bool(client.read_events(filter=wanted, limit=1).total)
+
+
+def _crash(client: SyncPrefectClient, run: FlowRun) -> None:
+    log.warning("run %s (%s) is silent; marking it crashed", run.name, run.id)
+    message = "no heartbeat: its process was lost; found by the sweep flow"
+    client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+
+
+def _can_run_again(run: FlowRun) -> bool:
+    """Return True for a run of a deployment's own; a subflow comes back with its parent."""
+    return (
+        run.deployment_id is not None
+        and run.parent_task_run_id is None
+        and run.run_count < MAX_TRIES
+    )
+
+
+def _ids(runs: list[FlowRun]) -> list[str]:
+    return [str(run.id) for run in runs]
