@@ -1,0 +1,306 @@
+"""Recipes: one function from (batch, model, state) to losses, over the parts in `models.losses`.
+
+B pairs of an image and a text, L tokens, E embedding width, Q places in the queue.
+`blip_losses` pretrains (ITC + ITM + LM), `filter_losses` and `captioner_loss` finetune the two
+halves of CapFilt (Li et al. 2022, sections 3.2 and 3.3).
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from models.blip import Blip
+from models.losses import (
+    IGNORED,
+    contrastive_loss,
+    hard_negatives,
+    language_loss,
+    matching_loss,
+    same_image,
+    soft_targets,
+)
+from models.momentum import EMPTY, Momentum
+from models.text import ImageKeys
+from models.tokenization import Tokenizer
+
+MAX_LENGTH = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective:
+    """What is minimised; the defaults are BLIP's pretraining.
+
+    Attributes:
+        alpha: share of the momentum teacher in the contrastive targets, once ramped up.
+        momentum: how much of itself the slow copy keeps a step. Over a few hundred steps the
+            paper's 0.995 would leave it near its random start: see `brief`.
+        queue_size: remembered pairs; any number, 0 for none.
+        label_smoothing: of the language loss.
+        itc_weight: weight of the contrastive loss.
+        itm_weight: weight of the matching loss.
+        lm_weight: weight of the language loss.
+        mask_same_key: two texts of one picture count as each other's positives.
+    """
+
+    alpha: float = 0.4
+    momentum: float = 0.995
+    queue_size: int = 57600
+    label_smoothing: float = 0.1
+    itc_weight: float = 1.0
+    itm_weight: float = 1.0
+    lm_weight: float = 1.0
+    mask_same_key: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "momentum", "label_smoothing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} lies between 0 and 1, not {getattr(self, name)}")
+        if self.queue_size < 0:
+            raise ValueError(f"queue_size is a number of pairs, not {self.queue_size}")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pairs on their way into a model; `batch_of` makes one.
+
+    Attributes:
+        pixels: float (B, 3, S, S), normalised.
+        cls_ids: int64 (B, L), first token [CLS].
+        enc_ids: int64 (B, L), first token [ENC].
+        mask: bool (B, L), true on real tokens of the two above.
+        dec_ids: int64 (B, L'), first token [DEC], then the prompt if there is one.
+        targets: int64 (B, L'), the token after each of `dec_ids`; -100 on prompt and padding.
+        keys: int64 (B,), which picture this is; never negative.
+    """
+
+    pixels: Tensor
+    cls_ids: Tensor
+    enc_ids: Tensor
+    mask: Tensor
+    dec_ids: Tensor
+    targets: Tensor
+    keys: Tensor
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Move every tensor."""
+        moved = (getattr(self, field.name) for field in fields(self))
+        return Batch(*(t.to(device, non_blocking=True) for t in moved))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def batch_of(  # a pair's parts, and how to read its text
+    tokenizer: Tokenizer,
+    pixels: Tensor,
+    texts: Sequence[str],
+    keys: Tensor,
+    *,
+    max_length: int = MAX_LENGTH,
+    prompt: str = "",
+) -> Batch:
+    """Encode the texts for all three roles.
+
+    Args:
+        tokenizer: the model's.
+        pixels: float (B, 3, S, S), normalised.
+        texts: B captions, cleaned here.
+        keys: int64 (B,), one number a picture.
+        max_length: most tokens of a text; the prompt's come on top.
+        prompt: what the decoder is given to continue, such as "a picture of".
+
+    Raises:
+        ValueError: the counts differ or a key is negative.
+    """
+    if not len(pixels) == len(texts) == len(keys):
+        raise ValueError(
+            f"a batch pairs each image with a text and a key; got {len(pixels)} images, "
+            f"{len(texts)} texts and {len(keys)} keys"
+        )
+    if len(keys) and int(keys.min()) < 0:
+        raise ValueError("image keys are 0 or more; negative ones mark empty places in the queue")
+    cls_ids, mask = tokenizer.encode(texts, max_length, "cls")
+    enc_ids = cls_ids.clone()
+    enc_ids[:, 0] = tokenizer.enc
+    dec_ids, targets = _decoder_texts(tokenizer, cls_ids, mask, prompt)
+    return Batch(pixels, cls_ids, enc_ids, mask, dec_ids, targets, keys)
+
+
+def _decoder_texts(
+    tokenizer: Tokenizer, cls_ids: Tensor, mask: Tensor, prompt: str
+) -> tuple[Tensor, Tensor]:
+    """Return [DEC] prompt caption [SEP], and for each place the token after it or -100."""
+    opening = torch.tensor(tokenizer.encode_prompt(prompt)).expand(len(cls_ids), -1)
+    ids = torch.cat([opening, cls_ids[:, 1:]], dim=1)
+    real = torch.cat([torch.ones_like(opening, dtype=torch.bool), mask[:, 1:]], dim=1)
+    targets = ids.roll(-1, dims=1).masked_fill(~real.roll(-1, dims=1), IGNORED)
+    targets[:, -1] = IGNORED
+    targets[:, : opening.shape[1] - 1] = IGNORED
+    return ids, targets
+
+
+def brief(steps: int) -> Objective:
+    """Return the objective for a run of a few hundred or thousand steps.
+
+    The slow copy then averages over about a thirtieth of the run and the queue holds what it
+    embedded lately, where the paper's values assume a hundred thousand steps.
+    """
+    return Objective(momentum=min(0.995, max(0.5, 1 - 30 / max(steps, 1))), queue_size=512)
+
+
+def blip_losses(  # the six things a training step needs
+    model: Blip,
+    momentum: Momentum,
+    batch: Batch,
+    alpha: float,
+    generator: torch.Generator,
+    how: Objective,
+) -> dict[str, Tensor]:
+    """Run one step of BLIP's pretraining and return its losses; `backward` is the caller's.
+
+    The image is encoded once and its keys and values are projected once for matching and writing.
+    The slow copy moves before it embeds, and its embeddings enter the queues last.
+
+    Args:
+        model: in train mode.
+        momentum: its slow copy; moved and filled in place.
+        batch: on the model's device.
+        alpha: the teacher's share at this step, see `models.schedules.ramped`.
+        generator: source of the negatives, of dropout and of drop path.
+        how: weights and constants.
+
+    Returns:
+        `loss` to minimise, its parts `itc`, `itm`, `lm`, and `itm_accuracy`, all float ().
+    """
+    with _dropout_from(generator, model):
+        tokens, itc, negatives = _contrast(model, momentum, batch, alpha, generator, how)
+        keys = model.project_image(tokens)
+        itm, accuracy = _match(model, batch, keys, negatives)
+        lm = _write(model, batch, keys, how.label_smoothing)
+    loss = how.itc_weight * itc + how.itm_weight * itm + how.lm_weight * lm
+    parts = {"itc": itc, "itm": itm, "lm": lm, "itm_accuracy": accuracy}
+    return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
+
+
+def filter_losses(  # as blip_losses
+    model: Blip,
+    momentum: Momentum,
+    batch: Batch,
+    alpha: float,
+    generator: torch.Generator,
+    how: Objective,
+) -> dict[str, Tensor]:
+    """Finetune the judge: ITC and ITM without LM. Arguments and result as `blip_losses`."""
+    with _dropout_from(generator, model):
+        tokens, itc, negatives = _contrast(model, momentum, batch, alpha, generator, how)
+        itm, accuracy = _match(model, batch, model.project_image(tokens), negatives)
+    parts = {"itc": itc, "itm": itm, "itm_accuracy": accuracy}
+    loss = how.itc_weight * itc + how.itm_weight * itm
+    return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
+
+
+def captioner_loss(
+    model: Blip, batch: Batch, generator: torch.Generator, how: Objective
+) -> dict[str, Tensor]:
+    """Finetune the writer: LM alone, on what follows the prompt. Returns `loss` and `lm`."""
+    with _dropout_from(generator, model):
+        keys = model.project_image(model.encode_image(batch.pixels))
+        lm = _write(model, batch, keys, how.label_smoothing)
+    return {"loss": lm, "lm": lm.detach()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Negatives:
+    """For each pair an unlike image and an unlike text, with whether there is one."""
+
+    images: Tensor
+    has_image: Tensor
+    texts: Tensor
+    has_text: Tensor
+
+
+def _contrast(  # as blip_losses
+    model: Blip,
+    momentum: Momentum,
+    batch: Batch,
+    alpha: float,
+    generator: torch.Generator,
+    how: Objective,
+) -> tuple[Tensor, Tensor, _Negatives]:
+    """Return image tokens, the contrastive loss, and negatives drawn by its similarities."""
+    model.clamp_temperature()
+    features = model.image_features(batch.pixels)
+    tokens = model.vision(features)
+    images = model.image_embedding(tokens)
+    texts = model.embed_text(batch.cls_ids, batch.mask)
+
+    momentum.update(model, how.momentum)
+    slow_images, slow_texts = momentum.embed(batch.pixels, features, batch.cls_ids, batch.mask)
+    # Copies: the queues change below, before backward reads these.
+    image_keys = torch.cat([slow_images, momentum.image_queue])  # (B + Q, E)
+    text_keys = torch.cat([slow_texts, momentum.text_queue])
+    known = torch.cat([batch.keys, momentum.key_queue])
+    usable = known != EMPTY
+    positives = same_image(batch.keys, known, by_key=how.mask_same_key)
+
+    scale = 1 / model.temperature
+    to_text, to_image = images @ text_keys.T * scale, texts @ image_keys.T * scale  # (B, B + Q)
+    losses = []
+    for similarity, slow, keys in (
+        (to_text, slow_images, text_keys),
+        (to_image, slow_texts, image_keys),
+    ):
+        targets = soft_targets(slow @ keys.T * scale, positives, usable, alpha)
+        losses.append(contrastive_loss(similarity, targets, usable))
+    momentum.enqueue(slow_images, slow_texts, batch.keys)
+
+    size = len(batch)
+    same = positives[:, :size]
+    negative_texts, has_text = hard_negatives(to_text[:, :size], same, generator)
+    negative_images, has_image = hard_negatives(to_image[:, :size], same, generator)
+    negatives = _Negatives(negative_images, has_image, negative_texts, has_text)
+    return tokens, (losses[0] + losses[1]) / 2, negatives
+
+
+def _match(
+    model: Blip, batch: Batch, keys: ImageKeys, negatives: _Negatives
+) -> tuple[Tensor, Tensor]:
+    """Return the matching loss over B true and 2 B false pairs, and the share judged right."""
+    own = torch.arange(len(batch), device=batch.keys.device)
+    texts = torch.cat([own, own, negatives.texts])
+    pictures = keys.select(torch.cat([own, negatives.images, own]))
+    logits = model.match(batch.enc_ids[texts], batch.mask[texts], pictures)  # (3 B, 2)
+    possible = torch.cat([negatives.has_image, negatives.has_text])
+    labels = torch.cat([torch.ones_like(own), torch.where(possible, 0, IGNORED)])
+    right = (logits.argmax(dim=1) == labels) & (labels != IGNORED)
+    return matching_loss(logits, labels), right.sum() / (labels != IGNORED).sum()
+
+
+def _write(model: Blip, batch: Batch, keys: ImageKeys, label_smoothing: float) -> Tensor:
+    """Return the language loss; only places with a target pay for the vocabulary's matrix."""
+    hidden = model.decode_hidden(batch.dec_ids, keys)
+    scored = batch.targets != IGNORED
+    return language_loss(
+        model.language_logits(hidden[scored]), batch.targets[scored], label_smoothing
+    )
+
+
+@contextlib.contextmanager
+def _dropout_from(generator: torch.Generator, model: Blip) -> Iterator[None]:
+    """Seed dropout from `generator`, and leave torch's global state as it was.
+
+    torch's dropout takes no generator of its own; without this a resumed run would drop other
+    units than the uninterrupted one.
+    """
+    if model.shape.text.dropout == 0 and model.shape.vision.drop_path == 0:
+        yield
+        return
+    high = torch.iinfo(torch.int64).max
+    seed = int(torch.randint(high, (), generator=generator, device=generator.device))
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

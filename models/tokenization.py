@@ -1,0 +1,136 @@
+"""Captions to token ids and back: WordPiece in BERT's layout, with BLIP's two extra first tokens.
+
+A sequence is [first, pieces..., [SEP], [PAD]...]. The first token says which of BLIP's three roles
+reads the text: [CLS] the text encoder (ITC), [ENC] the image-grounded encoder (ITM), [DEC] the
+decoder (LM). In a BERT vocabulary [DEC] is 30522 and [ENC] 30523, as in the released weights.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tokenizers
+import torch
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+First = Literal["cls", "enc", "dec"]
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROLE_TOKENS = ("[DEC]", "[ENC]")
+MAX_WORDS = 30
+_TO_SPACE = re.compile(r"[.!\"()*#:;~]")
+
+
+def clean_caption(text: str, max_words: int = MAX_WORDS) -> str:
+    """Return the caption as BLIP trains on it (its `pre_caption`).
+
+    Lower case; each of `. ! " ( ) * # : ; ~` becomes a space; white space collapses; the first
+    `max_words` words stay.
+    """
+    return " ".join(_TO_SPACE.sub(" ", text.lower()).split()[:max_words])
+
+
+class Tokenizer:
+    """WordPiece over cleaned captions; the whole of it is one JSON string."""
+
+    def __init__(self, pieces: Any) -> None:
+        self.pieces = pieces
+        missing = [t for t in (*SPECIAL_TOKENS, *ROLE_TOKENS) if pieces.token_to_id(t) is None]
+        if missing:
+            raise ValueError(f"the vocabulary lacks {', '.join(missing)}; was it made by Caplift?")
+        self.pad, self.unk, self.cls, self.sep, self.mask = (
+            int(pieces.token_to_id(token)) for token in SPECIAL_TOKENS
+        )
+        self.dec, self.enc = (int(pieces.token_to_id(token)) for token in ROLE_TOKENS)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
+        """Learn at most `vocab_size` pieces, the seven special ones included, from captions."""
+        pieces = _wordpiece(models.WordPiece(unk_token="[UNK]"))
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=vocab_size - len(ROLE_TOKENS),
+            special_tokens=list(SPECIAL_TOKENS),
+            show_progress=False,
+        )
+        pieces.train_from_iterator((clean_caption(text) for text in texts), trainer)
+        pieces.add_special_tokens(list(ROLE_TOKENS))
+        return cls(pieces)
+
+    @classmethod
+    def bert(cls, vocabulary: Path) -> "Tokenizer":
+        """Load BERT's vocabulary, one piece a line, and append [DEC] and [ENC]."""
+        lines = vocabulary.read_text(encoding="utf-8").splitlines()
+        numbered = {piece: index for index, piece in enumerate(lines)}
+        pieces = _wordpiece(models.WordPiece(numbered, unk_token="[UNK]"))
+        pieces.add_special_tokens(list(SPECIAL_TOKENS))
+        pieces.add_special_tokens(list(ROLE_TOKENS))
+        return cls(pieces)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Tokenizer":
+        """Rebuild a tokenizer from `to_json`."""
+        return cls(tokenizers.Tokenizer.from_str(text))
+
+    def to_json(self) -> str:
+        """Return everything there is to know, in the `tokenizers` library's own format."""
+        return str(self.pieces.to_str())
+
+    @property
+    def vocab_size(self) -> int:
+        """How many ids there are."""
+        return int(self.pieces.get_vocab_size())
+
+    @property
+    def unspeakable(self) -> tuple[int, ...]:
+        """The ids a caption never contains: every special token but [SEP], which ends it."""
+        return (self.pad, self.unk, self.cls, self.mask, self.dec, self.enc)
+
+    def first(self, role: First) -> int:
+        """Return the id that opens a sequence for this role."""
+        return {"cls": self.cls, "enc": self.enc, "dec": self.dec}[role]
+
+    def encode(
+        self, texts: Sequence[str], max_length: int, first: First = "cls"
+    ) -> tuple[Tensor, Tensor]:
+        """Clean and encode captions, padded to the longest.
+
+        Args:
+            texts: N captions.
+            max_length: most tokens of a sequence, the first one and [SEP] included.
+            first: the role that will read them.
+
+        Returns:
+            int64 (N, L) ids and bool (N, L), true on real tokens.
+        """
+        bodies = [body[: max_length - 2] for body in self._bodies(texts)]
+        length = max((len(body) for body in bodies), default=0) + 2
+        ids = torch.full((len(bodies), length), self.pad, dtype=torch.int64)
+        for row, body in enumerate(bodies):
+            sequence = [self.first(first), *body, self.sep]
+            ids[row, : len(sequence)] = torch.tensor(sequence)
+        return ids, ids != self.pad
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """Return [DEC] and the prompt's pieces: what a decoder continues."""
+        return [self.dec, *self._bodies([prompt])[0]]
+
+    def decode(self, ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
+        """Return the text of each row up to its first [SEP], without special tokens."""
+        rows = ids.tolist() if isinstance(ids, Tensor) else [list(row) for row in ids]
+        bodies = [row[: row.index(self.sep)] if self.sep in row else row for row in rows]
+        return [str(text) for text in self.pieces.decode_batch(bodies, skip_special_tokens=True)]
+
+    def _bodies(self, texts: Sequence[str]) -> list[list[int]]:
+        cleaned = [clean_caption(text) for text in texts]
+        encoded = self.pieces.encode_batch(cleaned, add_special_tokens=False)
+        return [list(one.ids) for one in encoded]
+
+
+def _wordpiece(model: Any) -> Any:
+    pieces = tokenizers.Tokenizer(model)
+    pieces.normalizer = normalizers.BertNormalizer(lowercase=True)
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pieces.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    return pieces
