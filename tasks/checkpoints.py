@@ -1,0 +1,293 @@
+"""Checkpoints: written whole, found whole, and loaded by one kind of address.
+
+    checkpoints/<run>/<step>/model.safetensors     the weights
+                             tokenizer.json        the whole tokenizer
+                             training.safetensors  optimiser, momentum encoder and queues; not
+                                                   in a final checkpoint
+                             checkpoint.json       shape, facts and sha256s; published LAST
+
+There is no pickle in any of them. A folder without `checkpoint.json` is a save that was cut short:
+nobody reads it and the next save of the run removes it.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from models.blip import Blip
+from models.presets import shape_from
+from models.tokenization import Tokenizer
+from tasks.errors import CapliftError, ModelError
+from tasks.storage import Lake
+
+log = logging.getLogger(__name__)
+
+CARD = "checkpoint.json"
+WEIGHTS = "model.safetensors"
+PIECES = "tokenizer.json"
+TRAINING = "training.safetensors"
+KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A whole checkpoint: where it is and what its card says."""
+
+    run: str
+    step: int
+    uri: str
+    card: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the training run wrote about itself."""
+        return dict(self.card["facts"])
+
+    @property
+    def is_final(self) -> bool:
+        """True when the run that wrote it was done."""
+        return bool(self.card["final"])
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model ready to use; `name` is its address with the first digits of its weights' sha256."""
+
+    model: Blip
+    tokenizer: Tokenizer
+    facts: dict[str, Any]
+    uri: str
+    name: str
+
+
+def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
+    lake: Lake,
+    run: str,
+    step: int,
+    model: Blip,
+    tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
+    training_state: Mapping[str, Tensor] | None = None,
+) -> Checkpoint:
+    """Publish a checkpoint whole, then remove the run's older ones but the last two.
+
+    Args:
+        lake: where it goes.
+        run: the training run's name.
+        step: how many steps have been taken.
+        model: its weights go in as they are, at their precision.
+        tokenizer: the one the model was trained with.
+        facts: JSON-like; what the run is, for whoever finds the checkpoint alone.
+        training_state: what resuming needs; None marks the run as done.
+    """
+    uri = f"checkpoints/{run}/{step:08d}"
+    # A rerun after a damaged card must not leave the old card beside new weights.
+    _remove(lake, f"{uri}/{CARD}")
+    files = {
+        WEIGHTS: _packed(model.state_dict()),
+        PIECES: tokenizer.to_json().encode(),
+    }
+    if training_state is not None:
+        files[TRAINING] = _packed(training_state)
+    for name, content in files.items():
+        lake.publish_bytes(f"{uri}/{name}", content)
+    card = {
+        "run": run,
+        "step": step,
+        "final": training_state is None,
+        "shape": model.shape.to_dict(),
+        "vocab_size": model.vocab_size,
+        "facts": dict(facts),
+        "files": {name: _described(content) for name, content in files.items()},
+    }
+    lake.publish_json(f"{uri}/{CARD}", card)
+    _prune(lake, run, step)
+    return Checkpoint(run, step, uri, card)
+
+
+def newest(lake: Lake, run: str) -> Checkpoint | None:
+    """Return the run's newest whole checkpoint, or None; damaged ones are passed over aloud."""
+    for step in reversed(lake.folders(f"checkpoints/{run}")):
+        uri = f"checkpoints/{run}/{step}"
+        if not lake.exists(f"{uri}/{CARD}"):
+            continue
+        try:
+            card = _card(lake, uri)
+            for name in card["files"]:
+                _content(lake, uri, card, name)
+        except ModelError as error:
+            log.warning("%s; looking for an older one", error)
+            continue
+        return Checkpoint(run, int(step), uri, card)
+    return None
+
+
+def training_state(lake: Lake, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Return the tensors a run resumes from.
+
+    Raises:
+        ModelError: the checkpoint is final, so it has none, or the file is damaged.
+    """
+    if checkpoint.is_final:
+        raise ModelError(
+            f"{checkpoint.uri} is final and holds no optimiser state; give its address as the "
+            "start of a new run instead"
+        )
+    content = _content(lake, checkpoint.uri, checkpoint.card, TRAINING)
+    return _unpacked(content, f"{checkpoint.uri}/{TRAINING}")
+
+
+def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
+    """Load a model for use, in eval mode.
+
+    Args:
+        lake: where `checkpoints/...` addresses are looked up.
+        uri: `checkpoints/<run>/<step>`; `checkpoints/<run>` for its newest; a registered model
+            such as `models:/caplift-captioner@champion`; or a checkpoint folder on this machine.
+        device: where the weights go.
+
+    Raises:
+        ModelError: it is missing, damaged, or no checkpoint of ours.
+    """
+    place, folder = _located(lake, uri)
+    card = _card(place, folder)
+    weights = _content(place, folder, card, WEIGHTS)
+    try:
+        shape = shape_from(card["shape"])
+        tokenizer = Tokenizer.from_json(_content(place, folder, card, PIECES).decode())
+        model = Blip(shape, int(card["vocab_size"]))
+        model.load_state_dict(_unpacked(weights, f"{uri}/{WEIGHTS}"))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"{uri} was written by another version of Caplift ({reason}); train again, or check "
+            "out the revision its card names"
+        ) from error
+    used = folder if place == lake else uri
+    name = f"{used}#{card['files'][WEIGHTS]['sha256'][:12]}"
+    return LoadedModel(model.to(device).eval(), tokenizer, dict(card["facts"]), used, name)
+
+
+def checkpoint_at(lake: Lake, uri: str) -> Checkpoint:
+    """Return the checkpoint an address means, without loading its weights.
+
+    Raises:
+        ModelError: there is none.
+    """
+    place, folder = _located(lake, uri)
+    card = _card(place, folder)
+    return Checkpoint(str(card["run"]), int(card["step"]), folder if place == lake else uri, card)
+
+
+def _located(lake: Lake, uri: str) -> tuple[Lake, str]:
+    """Return the file system root and the folder in it that an address means."""
+    if uri.startswith("models:/"):
+        # Only here: a GPU host without MLflow loads every other kind of address.
+        from tasks.registry import download
+
+        return _outside(Path(download(uri)))
+    if uri.startswith("checkpoints/"):
+        if len(uri.rstrip("/").split("/")) > 2:
+            return lake, uri.rstrip("/")
+        found = newest(lake, uri.rstrip("/").removeprefix("checkpoints/"))
+        if found is None:
+            raise _missing(lake, uri)
+        return lake, found.uri
+    if Path(uri).is_dir():
+        return _outside(Path(uri))
+    raise _missing(lake, uri)
+
+
+def _outside(folder: Path) -> tuple[Lake, str]:
+    whole = folder.resolve()
+    return Lake(str(whole.parent)), whole.name
+
+
+def _missing(lake: Lake, uri: str) -> ModelError:
+    runs = ", ".join(lake.folders("checkpoints")) or "none"
+    return ModelError(
+        f"there is no checkpoint {uri} in {lake.root} (runs there: {runs}); an address is "
+        "checkpoints/<run>/<step>, models:/<name>@<alias> or a checkpoint folder"
+    )
+
+
+def _card(lake: Lake, folder: str) -> dict[str, Any]:
+    """Read a checkpoint's card.
+
+    Raises:
+        ModelError: there is none, or it is not one of ours.
+    """
+    try:
+        card = lake.read_json(f"{folder}/{CARD}")
+        wanted = {"run", "step", "final", "shape", "vocab_size", "facts", "files"}
+        absent = wanted - set(card)
+        if absent or not {WEIGHTS, PIECES} <= set(card["files"]):
+            raise ValueError(f"it lacks {', '.join(sorted(absent)) or 'files'}")
+    except FileNotFoundError as error:
+        raise _missing(lake, folder) from error
+    except (ValueError, TypeError) as error:
+        raise ModelError(
+            f"{folder}/{CARD} is not a checkpoint's card ({error}); remove the folder"
+        ) from error
+    return dict(card)
+
+
+def _content(lake: Lake, folder: str, card: dict[str, Any], name: str) -> bytes:
+    """Read a file of a checkpoint and hold it against its card."""
+    try:
+        content = lake.read_bytes(f"{folder}/{name}")
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder}/{name} is missing; remove the checkpoint's folder") from error
+    wanted, found = card["files"][name], _described(content)
+    if found != wanted:
+        raise ModelError(
+            f"{folder}/{name} is damaged: {found['bytes']} bytes with sha256 "
+            f"{found['sha256'][:12]}, its card says {wanted['bytes']} with "
+            f"{wanted['sha256'][:12]}; remove the checkpoint's folder"
+        )
+    return content
+
+
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return bytes(safetensors.torch.save(plain))
+
+
+def _unpacked(content: bytes, where: str) -> dict[str, Tensor]:
+    try:
+        return dict(safetensors.torch.load(content))
+    except safetensors.SafetensorError as error:
+        raise ModelError(f"{where} is not a safetensors file ({error})") from error
+
+
+def _described(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _prune(lake: Lake, run: str, written: int) -> None:
+    """Remove what no one needs: all but the last two and the final one."""
+    uris = [f"checkpoints/{run}/{step}" for step in lake.folders(f"checkpoints/{run}")]
+    older = [uri for uri in uris if int(uri.rsplit("/", 1)[1]) < written]
+    whole = [uri for uri in older if lake.exists(f"{uri}/{CARD}")]
+    spared = set(whole[-(KEPT - 1) :])
+    for uri in older:
+        try:
+            keep = uri in spared or (uri in whole and _card(lake, uri)["final"])
+        except CapliftError:
+            keep = False
+        if not keep:
+            # The card first: from then on the folder is no checkpoint, whatever happens.
+            _remove(lake, f"{uri}/{CARD}")
+            lake.fs.rm(lake.path(uri), recursive=True)
+
+
+def _remove(lake: Lake, relative: str) -> None:
+    if lake.exists(relative):
+        lake.fs.rm(lake.path(relative))
