@@ -1,0 +1,60 @@
+"""Pages or URL tables -> shards of pictures with one row for every candidate."""
+
+from dataclasses import replace
+
+from prefect import flow, runtime, unmapped
+from prefect.events import emit_event
+
+from flows.dispatch import finished, placed, runner, shard_task
+from flows.environment import this_machine
+from tasks.ingestion import stage
+from tasks.ingestion.settings import Ingestion, Source
+from tasks.storage import Commit
+
+READY = "caplift.ingestion.completed"  # infra/prefect.yaml starts capfilt on it
+
+plan = shard_task("plan {source.batch}", timeout_s=4 * 3600)(stage.plan)
+ingest_shard = shard_task("ingest {shard}", timeout_s=2 * 3600)(stage.ingest_shard)
+mark_duplicates = shard_task("duplicates of {batch}")(stage.mark_duplicates)
+
+
+@flow(name="ingestion", task_runner=runner())
+def ingestion(source: Source, how: Ingestion | None = None, lake: str = "") -> dict[str, int | str]:
+    """Plan a batch, fetch every shard of it and mark its duplicate pictures.
+
+    Args:
+        source: the batch's name and its pages or URL tables.
+        how: limits and politeness.
+        lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
+
+    Returns:
+        The batch, and its counts: shards, planned, kept, duplicates.
+    """
+    machine = this_machine()
+    opened = machine.open_lake(lake, create=True)
+    settings = how or Ingestion(contact=machine.contact)
+    shards = plan(opened, source, settings)
+    with placed():
+        commits = finished(ingest_shard.map(unmapped(opened), shards, unmapped(settings)))
+    twins = mark_duplicates(opened, source.batch, settings)
+    counts = {"shards": len(shards), **_summed(commits), **twins.rows}
+    if not runtime.flow_run.parent_flow_run_id:  # inside a pipeline the next stage is called
+        _announce(source, opened.root)
+    return {"batch": source.batch, **counts}
+
+
+def _summed(commits: list[Commit]) -> dict[str, int]:
+    names = {name for commit in commits for name in commit.rows}
+    return {name: sum(c.rows.get(name, 0) for c in commits) for name in sorted(names)}
+
+
+def _announce(source: Source, lake: str) -> None:
+    """Tell Prefect that the batch is there, so that deployments waiting for it start."""
+    emit_event(
+        READY,
+        resource={
+            "prefect.resource.id": f"caplift.batch.{source.batch}",
+            "caplift.kind": source.kind,
+        },
+        payload={"lake": lake, "batch": source.batch},
+    )

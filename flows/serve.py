@@ -1,0 +1,260 @@
+"""Prefect's server, one worker a pool and MLflow's pages on this machine, all on loopback.
+
+`python -m flows.serve` (`make serve`) starts them, deploys everything in infra/prefect.yaml and
+prints where each is found. Ctrl-C stops all of them. For several machines see infra/README.md.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.command import answering
+from flows.environment import PREFECT_DEFAULTS, SPOKEN, child_environment, this_machine
+from tasks.errors import CapliftError, InputError
+from tasks.storage import open_lake
+
+LOOPBACK = "127.0.0.1"
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOYMENTS = ROOT / "infra" / "prefect.yaml"
+POOLS = {"cpu": 2, "gpu": 1}  # how many flow runs a worker of the pool takes at a time
+START_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 20
+# Leases in memory are lost with the server, and a run that cannot renew its lease is then killed.
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+class ServeError(CapliftError):
+    """A service did not start; its own words are in the log that the line names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ports:
+    """Where the services listen on loopback; an `mlflow` of 0 starts no MLflow pages."""
+
+    prefect: int = 4200
+    mlflow: int = 5000
+
+    @property
+    def api(self) -> str:
+        """The address of Prefect's API."""
+        return f"http://{LOOPBACK}:{self.prefect}/api"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A process we started; it leads a process group, so that nothing of it outlives it."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        """Ask the whole group to end, and end it when it does not."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def serving(ports: Ports, logs: Path, **environment: str) -> Iterator[list[Service]]:
+    """Start every service, deploy, yield what runs; on leaving stop all of it.
+
+    Args:
+        ports: where to listen.
+        logs: a folder for the output of each service.
+        environment: further variables for all of them.
+
+    Raises:
+        InputError: a port is taken.
+        ServeError: a service did not start.
+    """
+    for name, port in (("prefect", ports.prefect), ("mlflow", ports.mlflow)):
+        _require_free(name, port)
+    settings = _settings(ports, environment)
+    logs.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str, *command: str) -> Service:
+            service = _started(name, command, logs, settings)
+            stack.callback(service.stop)
+            return service
+
+        services = [start("prefect-server", *_server(ports))]
+        _wait_until_healthy(services[0], f"{ports.api}/health")
+        _deploy(settings)
+        services += [start(f"worker-{pool}", *_worker(pool, POOLS[pool])) for pool in POOLS]
+        if ports.mlflow:
+            services.append(start("mlflow", *_mlflow_pages(ports.mlflow)))
+            _wait_until_healthy(services[-1], f"http://{LOOPBACK}:{ports.mlflow}/health")
+        yield services
+
+
+def _settings(ports: Ports, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the children; what the user has set wins over our defaults."""
+    ours = {
+        **PREFECT_DEFAULTS,
+        **SPOKEN,
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+        "PREFECT_WORKER_QUERY_SECONDS": "3",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "CAPLIFT_LAKE": this_machine().lake,
+    }
+    return {**ours, **child_environment(), "PREFECT_API_URL": ports.api, **environment}
+
+
+def _require_free(name: str, port: int) -> None:
+    if not port:
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            variable = f"{name.upper()}_PORT"
+            raise InputError(
+                f"port {port} for {name} is taken on {LOOPBACK} ({error.strerror}); stop what "
+                f"listens there, or choose another: make serve {variable}={port + 1}"
+            ) from error
+
+
+def _program(name: str) -> str:
+    # Beside our interpreter: the environment need not be activated.
+    return str(Path(sys.executable).with_name(name))
+
+
+def _server(ports: Ports) -> list[str]:
+    where = ["--host", LOOPBACK, "--port", str(ports.prefect)]
+    return [_program("prefect"), "server", "start", *where, "--analytics-off"]
+
+
+def _worker(pool: str, limit: int) -> list[str]:
+    named = ["--pool", pool, "--name", pool, "--type", "process", "--limit", str(limit)]
+    return [_program("prefect"), "worker", "start", *named]
+
+
+def _mlflow_pages(port: int) -> list[str]:
+    machine = this_machine()
+    store = machine.mlflow_uri(open_lake(machine.lake, create=True))
+    where = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    return [_program("mlflow"), "ui", "--backend-store-uri", store, *where]
+
+
+def _started(
+    name: str, command: tuple[str, ...], logs: Path, environment: Mapping[str, str]
+) -> Service:
+    log = logs / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=dict(environment),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches only us, so we stop them in order
+        )
+    return Service(name, process, log)
+
+
+def _wait_until_healthy(service: Service, url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if service.process.poll() is not None:
+            break
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+            urllib.request.urlopen(url, timeout=2) as answer,
+        ):
+            if answer.status == 200:
+                return
+        time.sleep(0.3)
+    raise ServeError(
+        f"{service.name} did not answer at {url} within {START_TIMEOUT_S} s; its last words: "
+        f"{_last_line(service.log)!r}, the rest is in {service.log}"
+    )
+
+
+def _deploy(environment: Mapping[str, str]) -> None:
+    """Make the pools and deploy all of infra/prefect.yaml; both may exist already."""
+    for pool in POOLS:
+        _prefect(environment, "work-pool", "create", pool, "--type", "process", "--overwrite")
+    _prefect(environment, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
+
+
+def _prefect(environment: Mapping[str, str], *arguments: str) -> None:
+    command = [_program("prefect"), "--no-prompt", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=dict(environment), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        words = (done.stdout + done.stderr).strip() or "nothing"
+        raise ServeError(f"`prefect {' '.join(arguments)}` failed and said: {words}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+
+
+def _watch(services: list[Service]) -> None:
+    """Wait for Ctrl-C; a service that ends by itself ends everything."""
+    while True:
+        for service in services:
+            if service.process.poll() is not None:
+                raise ServeError(
+                    f"{service.name} stopped by itself; its last words: "
+                    f"{_last_line(service.log)!r}, the rest is in {service.log}"
+                )
+        time.sleep(1)
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m flows.serve", description=main.__doc__)
+    parser.add_argument("--prefect-port", type=int, default=Ports().prefect)
+    parser.add_argument("--mlflow-port", type=int, default=Ports().mlflow)
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ports = Ports(prefect=given.prefect_port, mlflow=given.mlflow_port)
+    lake = this_machine().lake
+    logs = Path(lake) / "logs" if "://" not in lake else ROOT / "lake" / "logs"
+    console = Console(soft_wrap=True)
+    console.print("starting Prefect's server, its workers and MLflow (about a minute) …")
+    with serving(ports, logs) as services:
+        _say_where(console, ports, lake, logs)
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(services)
+        console.print("stopping …")
+
+
+def _say_where(console: Console, ports: Ports, lake: str, logs: Path) -> None:
+    console.print(f"  Prefect   http://{LOOPBACK}:{ports.prefect}")
+    console.print(f"  MLflow    http://{LOOPBACK}:{ports.mlflow}")
+    console.print(f"  lake      {lake}")
+    console.print(f"  logs      {logs}")
+    console.print("  run one   in another terminal:")
+    console.print(f"            export PREFECT_API_URL={ports.api}")
+    console.print("            .venv/bin/prefect deployment run quality")
+    console.print("Ctrl-C stops everything.")
+
+
+if __name__ == "__main__":
+    sys.exit(answering(main))
