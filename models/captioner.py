@@ -1,0 +1,161 @@
+"""Images to captions: BLIP's decoder run one token at a time.
+
+B images, N = B * G texts (G for each image), P prompt tokens, t tokens so far, V vocabulary.
+Image keys are projected once; all texts and beams of an image read the same ones. The decoder's
+own past lies in a cache of fixed size.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.beam import beam_search
+from models.blip import Blip
+from models.decoding import Decoding, Spelling, adjusted
+from models.sampling import sample_nucleus, uniforms
+from models.text import Cache, ImageKeys
+from models.tokenization import Tokenizer
+
+__all__ = ["Caption", "Decoding", "generate"]
+
+# Asking a GPU whether all rows are done waits for it; a few tokens too many cost less.
+STEPS_BETWEEN_CHECKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One text and what the model thought of it.
+
+    Attributes:
+        text: without the prompt.
+        logprob: natural log of its probability, summed over tokens, [SEP] included; of the model
+            as it is, before penalties and truncation.
+        mean_logprob: the same for each token.
+        n_tokens: generated tokens, [SEP] included.
+        is_finished: it ended by itself, not at `max_length`.
+    """
+
+    text: str
+    logprob: float
+    mean_logprob: float
+    n_tokens: int
+    is_finished: bool
+
+
+@torch.no_grad()
+def generate(
+    model: Blip, tokenizer: Tokenizer, pixels: Tensor, decoding: Decoding, seeds: Tensor
+) -> list[Caption]:
+    """Write captions.
+
+    A caption is a function of its image, its seed and the settings alone: not of the other images
+    of the batch, as far as the device's arithmetic gives a row the same logits in any batch.
+
+    Args:
+        model: left in the mode it was in.
+        tokenizer: the model's.
+        pixels: float (B, 3, S, S), normalised, on the model's device.
+        decoding: how.
+        seeds: int64 (B,), or (B, G) for G captions of each image; beam and greedy ignore them.
+
+    Returns:
+        B captions, or B * G with those of one image in a row.
+
+    Raises:
+        ValueError: seeds and pixels differ in count, or the prompt leaves no room.
+    """
+    if len(seeds) != len(pixels):
+        raise ValueError(f"each image needs a seed: got {len(pixels)} images, {len(seeds)} seeds")
+    prompt = tuple(tokenizer.encode_prompt(decoding.prompt))
+    if len(prompt) >= decoding.max_length:
+        raise ValueError(
+            f"the prompt takes {len(prompt)} tokens of max_length {decoding.max_length}; "
+            "nothing could be written"
+        )
+    spelling = Spelling(prompt, tokenizer.sep, tokenizer.pad, tokenizer.unspeakable)
+    was_training = model.training
+    model.eval()
+    try:
+        keys = model.project_image(model.encode_image(pixels))
+        ids = write(model, keys, spelling, decoding, seeds.to(model.device))
+        scores = token_log_probabilities(model, keys, ids, spelling)
+    finally:
+        model.train(was_training)
+    return _captions(tokenizer, ids, scores, spelling)
+
+
+def write(
+    model: Blip, keys: ImageKeys, spelling: Spelling, decoding: Decoding, seeds: Tensor
+) -> Tensor:
+    """Return int64 (N, t) ids, prompt included, filled with `pad` after the end.
+
+    Args:
+        model: in eval mode.
+        keys: of B images.
+        spelling: the ids to write with.
+        decoding: how.
+        seeds: int64 (B,) or (B, G).
+    """
+    if decoding.method == "beam":
+        return beam_search(model, keys, spelling, decoding)
+    return _sampled(model, keys, spelling, decoding, seeds.reshape(-1))
+
+
+def _sampled(
+    model: Blip, keys: ImageKeys, spelling: Spelling, decoding: Decoding, seeds: Tensor
+) -> Tensor:
+    rows, start = len(seeds), len(spelling.prompt)
+    ids = torch.full((rows, decoding.max_length), spelling.pad, device=seeds.device)
+    ids[:, :start] = torch.tensor(spelling.prompt, device=seeds.device)
+    cache = Cache(model.shape.text, rows, decoding.max_length, model.text.words.weight)
+    top_k = 1 if decoding.method == "greedy" else decoding.top_k
+    done = torch.zeros(rows, dtype=torch.bool, device=seeds.device)
+    new = ids[:, :start]
+    for at in range(start, decoding.max_length):
+        logits = model.language_logits(model.decode_hidden(new, keys, cache)[:, -1])
+        scores = adjusted(logits.float(), ids[:, :at], spelling, decoding)
+        token = sample_nucleus(scores, uniforms(seeds, at - start), top_k, decoding.top_p)
+        ids[:, at] = torch.where(done, spelling.pad, token)
+        done |= token == spelling.end
+        new = token[:, None]
+        if _should_check(at, ids) and bool(done.all()):
+            return ids[:, : at + 1]
+    return ids
+
+
+def _should_check(step: int, ids: Tensor) -> bool:
+    return ids.device.type == "cpu" or step % STEPS_BETWEEN_CHECKS == 0
+
+
+def token_log_probabilities(
+    model: Blip, keys: ImageKeys, ids: Tensor, spelling: Spelling
+) -> Tensor:
+    """Return float (N, t - P): each written token's log-probability, 0 after the end."""
+    start = len(spelling.prompt)
+    hidden = model.decode_hidden(ids[:, :-1], keys)[:, start - 1 :]
+    tokens = ids[:, start:]
+    scored = is_written(tokens, spelling.end)
+    logits = model.language_logits(hidden[scored]).float()  # only real places pay for the head
+    chosen = logits.log_softmax(dim=1).gather(1, tokens[scored][:, None])[:, 0]
+    return torch.zeros_like(tokens, dtype=chosen.dtype).masked_scatter(scored, chosen)
+
+
+def is_written(tokens: Tensor, end: int) -> Tensor:
+    """Return bool (N, t): true up to and with the first `end` of each row."""
+    ends = (tokens == end).long()
+    return ends.cumsum(dim=1) - ends == 0
+
+
+def _captions(
+    tokenizer: Tokenizer, ids: Tensor, scores: Tensor, spelling: Spelling
+) -> list[Caption]:
+    tokens = ids[:, len(spelling.prompt) :]
+    counts = is_written(tokens, spelling.end).sum(dim=1).tolist()
+    finished = (tokens == spelling.end).any(dim=1).tolist()
+    sums = scores.double().sum(dim=1).tolist()
+    texts = tokenizer.decode(tokens)
+    return [
+        Caption(text, total, total / count, count, ended)
+        for text, total, count, ended in zip(texts, sums, counts, finished, strict=True)
+    ]

@@ -1,0 +1,72 @@
+"""How captions are written: the settings, the ids, and the rules on what may come next.
+
+N texts, t tokens so far, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.sampling import forbid_repeated_ngrams, penalise_repeats
+
+METHODS = ("nucleus", "beam", "greedy")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoding:
+    """How captions are written; the defaults are those of BLIP's CapFilt.
+
+    Attributes:
+        method: "nucleus" draws, "beam" searches, "greedy" takes the likeliest token.
+        top_k: nucleus: only the best k tokens are considered, before `top_p`.
+        top_p: nucleus: the probability that the considered tokens hold at least.
+        beams: beam: how many unfinished texts are kept.
+        max_length: most tokens; [DEC], the prompt and [SEP] count.
+        min_length: a text does not end before this many tokens; the same ones count.
+        repetition_penalty: above 1, words written before become less likely.
+        no_repeat_ngram: no run of this many tokens comes twice; 0 allows all.
+        prompt: what every caption is made to begin with; it is not part of the result.
+    """
+
+    method: str = "nucleus"
+    top_k: int = 50
+    top_p: float = 0.9
+    beams: int = 3
+    max_length: int = 20
+    min_length: int = 5
+    repetition_penalty: float = 1.1
+    no_repeat_ngram: int = 0
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method is one of {', '.join(METHODS)}, not {self.method!r}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is a probability in (0, 1], not {self.top_p}")
+        if self.top_k < 1 or self.beams < 1 or self.repetition_penalty <= 0:
+            raise ValueError("top_k and beams are 1 or more, repetition_penalty is above 0")
+        if self.no_repeat_ngram < 0 or not 0 <= self.min_length <= self.max_length:
+            raise ValueError("no_repeat_ngram is 0 or more, and min_length at most max_length")
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """The ids that writing needs: what to continue, what ends, what fills, what never comes."""
+
+    prompt: tuple[int, ...]
+    end: int
+    pad: int
+    banned: tuple[int, ...] = ()
+
+
+def adjusted(scores: Tensor, ids: Tensor, spelling: Spelling, decoding: Decoding) -> Tensor:
+    """Apply the rules that forbid or discourage tokens to (N, V) scores after ids (N, t)."""
+    scores = penalise_repeats(scores, ids, decoding.repetition_penalty)
+    scores = forbid_repeated_ngrams(scores, ids, decoding.no_repeat_ngram)
+    never = list(spelling.banned)
+    if ids.shape[1] < decoding.min_length:
+        never.append(spelling.end)
+    return scores.index_fill(
+        1, torch.tensor(never, device=ids.device, dtype=torch.int64), -torch.inf
+    )

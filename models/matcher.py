@@ -1,0 +1,97 @@
+"""The filter: how well texts fit an image, judged two ways.
+
+B images of T tokens, G texts for each (the longest list decides), L tokens.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.blip import Blip
+from models.tokenization import Tokenizer
+
+MAX_LENGTH = 35  # BLIP's in retrieval and matching
+
+
+@dataclass(frozen=True, slots=True)
+class PairScore:
+    """One text against one image.
+
+    Attributes:
+        itm_probability: the matching head's softmax, 0 to 1; CapFilt keeps 0.5 and above.
+        itm_logit: its raw score for "matches", what BLIP ranks retrieval by.
+        itc_cosine: of the two embeddings, -1 to 1.
+    """
+
+    itm_probability: float
+    itm_logit: float
+    itc_cosine: float
+
+
+@torch.no_grad()
+def score_texts(
+    model: Blip,
+    tokenizer: Tokenizer,
+    images: Tensor,
+    texts: Sequence[Sequence[str]],
+    max_length: int = MAX_LENGTH,
+) -> list[list[PairScore]]:
+    """Score each image's own texts; the image is encoded once and its keys are read by all.
+
+    Texts are read with [ENC] in front for matching, as in training (transformers' class has [CLS]).
+
+    Args:
+        model: left in the mode it was in.
+        tokenizer: the model's.
+        images: normalised pixels (B, 3, S, S), or tokens (B, T, W) that are encoded already.
+        texts: B lists, of any lengths.
+        max_length: most tokens of a text.
+
+    Returns:
+        B lists of scores, in the order of the texts.
+
+    Raises:
+        ValueError: images and lists differ in count.
+    """
+    if len(images) != len(texts):
+        raise ValueError(f"each image needs its list of texts: {len(images)} and {len(texts)}")
+    group = max((len(own) for own in texts), default=0)
+    if group == 0:
+        return [[] for _ in texts]
+    was_training = model.training
+    model.eval()
+    try:
+        logits, cosines = _scored(model, tokenizer, images, _padded(texts, group), max_length)
+    finally:
+        model.train(was_training)
+    return [
+        [_pair_score(*row) for row in zip(two[: len(own)], near[: len(own)], strict=True)]
+        for own, two, near in zip(texts, logits.tolist(), cosines.tolist(), strict=True)
+    ]
+
+
+def _padded(texts: Sequence[Sequence[str]], group: int) -> list[str]:
+    return [text for own in texts for text in (*own, *[""] * (group - len(own)))]
+
+
+def _scored(
+    model: Blip, tokenizer: Tokenizer, images: Tensor, texts: list[str], max_length: int
+) -> tuple[Tensor, Tensor]:
+    """Return double (B, G, 2) matching logits and (B, G) cosines."""
+    tokens = images if images.ndim == 3 else model.encode_image(images)
+    group = len(texts) // len(images)
+    ids, mask = (t.to(tokens.device) for t in tokenizer.encode(texts, max_length, "cls"))
+    embedded = model.embed_text(ids, mask).reshape(len(images), group, -1)
+    cosines = torch.einsum("be,bge->bg", model.image_embedding(tokens), embedded)
+    ids[:, 0] = tokenizer.enc
+    logits = model.match(ids, mask, model.project_image(tokens)).reshape(len(images), group, 2)
+    return logits.double(), cosines.double()
+
+
+def _pair_score(logits: Sequence[float], cosine: float) -> PairScore:
+    unmatched, matched = logits
+    # The logistic of the difference is the softmax of two, and tanh cannot overflow.
+    return PairScore((1 + math.tanh((matched - unmatched) / 2)) / 2, matched, cosine)
