@@ -7,7 +7,7 @@ decoded in memory while they fit a budget and are decoded batch by batch when th
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,7 +108,7 @@ class Samples:
 
     def batches(
         self, batch_size: int, *, seed: int, start_step: int = 0, decode_ahead: bool = True
-    ) -> Iterator[SampleBatch]:
+    ) -> Generator[SampleBatch, None, None]:
         """Yield batch `start_step` and all after it, without end.
 
         Epochs follow each other without a gap: a batch may hold the end of one and the start of

@@ -1,0 +1,71 @@
+"""A training run's identity: where it writes, where it computes, and what it says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tasks import rows
+from tasks.checkpoints import Checkpoint, newest
+from tasks.errors import InputError, ModelError
+from tasks.samples import selection_digest
+from tasks.storage import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Which run this is: its lake and name, where it computes, and what it says of itself."""
+
+    lake: Lake
+    run: str
+    device: str
+    facts: dict[str, Any]
+
+    def resume(self) -> Checkpoint | None:
+        """Return the newest checkpoint of this very run.
+
+        Raises:
+            InputError: the run of this name was begun with other settings or selections.
+        """
+        found = newest(self.lake, self.run)
+        if found is not None and found.facts.get("identity") != self.facts["identity"]:
+            raise InputError(
+                f"run {self.run} was begun with other settings or selections than these; give "
+                f"this one another name, or remove {self.lake.root}/checkpoints/{self.run}"
+            )
+        return found
+
+
+def job_of(
+    lake: Lake, run: str, selections: tuple[str, ...], device: str, facts: Mapping[str, Any]
+) -> Job:
+    """Return a job whose identity covers its facts and the digests of its selections.
+
+    The revision and the library's version are facts too, but a run may be resumed under others.
+
+    Raises:
+        InputError: a selection is missing or unfinished.
+        ModelError: the device is not there.
+    """
+    check_device(device)
+    digests = {name: selection_digest(lake, name) for name in selections}
+    lasting = {name: value for name, value in facts.items() if name != "revision"}
+    identity = rows.fingerprint({**lasting, "selections": digests})
+    whole = {**facts, "selections": digests, "identity": identity, "torch": torch.__version__}
+    return Job(lake, run, device, whole)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch cannot use here.
+
+    Raises:
+        ModelError: says which devices there are.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        there = "cpu and cuda" if torch.cuda.is_available() else "cpu"
+        raise ModelError(
+            f"device {device!r} cannot be used here; this machine has {there}"
+        ) from error
