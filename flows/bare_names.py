@@ -27,6 +27,7 @@ DEPLOYMENTS = frozenset(
     }
 )
 COMMANDS = frozenset({"run", "inspect", "delete"})
+FLAGS = frozenset({"--watch", "--no-watch"})  # options that take no value
 
 
 def with_full_names(arguments: list[str]) -> list[str]:
@@ -38,7 +39,8 @@ def with_full_names(arguments: list[str]) -> list[str]:
     if len(arguments) < 4 or arguments[1] != "deployment" or arguments[2] not in COMMANDS:
         return arguments
     for position in range(3, len(arguments)):
-        is_value = arguments[position - 1].startswith("-") and "=" not in arguments[position - 1]
+        before = arguments[position - 1]
+        is_value = before.startswith("-") and "=" not in before and before not in FLAGS
         if arguments[position] in DEPLOYMENTS and not is_value:
             name = arguments[position]
             return [*arguments[:position], f"{name}/{name}", *arguments[position + 1 :]]
