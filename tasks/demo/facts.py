@@ -85,7 +85,7 @@ class SiteFacts:
     """A built site: what to serve, where to start, and what is true of it.
 
     `folder` holds everything, `served` is what a server shows, `start_pages` are paths below
-    `base_url`; the tables hold absolute URLs.
+    `base_url`; the tables hold absolute URLs; `sources` names the packages it is made from.
     """
 
     folder: Path
@@ -94,6 +94,7 @@ class SiteFacts:
     pictures: int
     pages: int
     planted: Mapping[str, int]
+    sources: tuple[str, ...]
 
     @property
     def base_url(self) -> str:
@@ -157,6 +158,7 @@ def built_facts(folder: Path, settings: Mapping[str, Any]) -> SiteFacts | None:
         pictures=facts["pictures"],
         pages=facts["pages"],
         planted=facts["planted"],
+        sources=tuple(facts["sources"]),
     )
 
 

@@ -10,6 +10,7 @@ from html import escape
 
 NAME = "Picture Shelf"
 ALBUM_PAGES = 12
+FEATURED = 10
 SEASONS = ("Spring", "Summer", "Autumn", "Winter")
 FIRST_YEAR = 2016
 # What stands in `src` until a lazy picture loads: one transparent pixel.
@@ -50,25 +51,45 @@ BANNER = Furniture("/assets/banner.png", "advertisement", "rocket", 468, 60)
 FURNITURE = (LOGO, *ICONS, BANNER)
 
 
-def write_pages(figures: Sequence[Figure], per_page: int, robots: str) -> dict[str, str]:
-    """Return every text file of the site: path below the root (no slash first) to content."""
-    groups = [figures[i : i + per_page] for i in range(0, len(figures), per_page)]
-    albums = [groups[i : i + ALBUM_PAGES] for i in range(0, len(groups), ALBUM_PAGES)]
-    names = [album_name(number) for number in range(len(albums))]
+@dataclass(frozen=True, slots=True)
+class Album:
+    """Pictures under one name, spread over as many pages as they need."""
+
+    name: str
+    figures: Sequence[Figure]
+
+
+def write_pages(albums: Sequence[Album], per_page: int, about: str, robots: str) -> dict[str, str]:
+    """Return every text file of a site: path below the root (no slash first) to content.
+
+    `about` is HTML, shown on the first page and on one of its own.
+    """
+    names = [album.name for album in albums]
     files = {
-        "index.html": _index(names, figures),
-        "about.html": _about(names),
+        "index.html": _index(albums, about),
+        "about.html": _page(names, "About", f"What {NAME} is.", about),
         "robots.txt": robots,
     }
-    for name, album in zip(names, albums, strict=True):
-        for number, group in enumerate(album, start=1):
-            files[album_path(name, number)] = _album_page(names, name, number, len(album), group)
+    for album in albums:
+        groups = chunked(album.figures, per_page)
+        for number, group in enumerate(groups, start=1):
+            page = _album_page(names, album.name, (number, len(groups)), group)
+            files[album_path(album.name, number)] = page
     return files
 
 
-def album_name(number: int) -> str:
-    """The name of the `number`-th album: "Spring 2016", "Summer 2016" …"""
-    return f"{SEASONS[number % len(SEASONS)]} {FIRST_YEAR + number // len(SEASONS)}"
+def seasonal(figures: Sequence[Figure], per_page: int) -> list[Album]:
+    """Divide pictures into albums of twelve pages: "Spring 2016", "Summer 2016" and so on."""
+    albums = []
+    for number, group in enumerate(chunked(figures, per_page * ALBUM_PAGES)):
+        year = FIRST_YEAR + number // len(SEASONS)
+        albums.append(Album(f"{SEASONS[number % len(SEASONS)]} {year}", group))
+    return albums
+
+
+def chunked(figures: Sequence[Figure], size: int) -> list[Sequence[Figure]]:
+    """Cut a sequence into pieces of `size`; the last may be shorter."""
+    return [figures[start : start + size] for start in range(0, len(figures), size)]
 
 
 def album_path(name: str, page: int) -> str:
@@ -76,23 +97,17 @@ def album_path(name: str, page: int) -> str:
     return f"albums/{name.lower().replace(' ', '-')}/{page}.html"
 
 
-def _index(names: Sequence[str], figures: Sequence[Figure]) -> str:
-    lead = f"{len(figures):,} pictures in {len(names)} albums."
-    return _page(names, NAME, lead, _gallery(figures[:6]))
-
-
-def _about(names: Sequence[str]) -> str:
-    text = (
-        "<p>Every picture here is composed of drawings by "
-        '<a href="https://openmoji.org">OpenMoji</a> (CC BY-SA 4.0) and '
-        '<a href="https://github.com/jdecked/twemoji">Twemoji</a> (CC BY 4.0).</p>'
-    )
-    return _page(names, "About", f"What {NAME} is.", text)
+def _index(albums: Sequence[Album], about: str) -> str:
+    total = sum(len(album.figures) for album in albums)
+    lead = f"{total:,} pictures in {len(albums)} albums."
+    newest = _gallery(albums[0].figures[:FEATURED])
+    return _page([album.name for album in albums], NAME, lead, f"{newest}\n{about}")
 
 
 def _album_page(
-    names: Sequence[str], name: str, number: int, last: int, group: Sequence[Figure]
+    names: Sequence[str], name: str, place: tuple[int, int], group: Sequence[Figure]
 ) -> str:
+    number, last = place
     links = []
     if number > 1:
         links.append(_link(name, number - 1, "← previous"))

@@ -124,9 +124,9 @@ def plant(how: Site) -> list[Item]:
         _item(draw, index, scene, noise)
         for index, (scene, noise) in enumerate(zip(scenes, noises, strict=True))
     ]
-    items = _swapped(draw, items)
     items = _awkward(draw, items)
-    return _copied(draw, items)
+    items = _copied(draw, items)
+    return _swapped(draw, items)
 
 
 def _noises(draw: random.Random, how: Site) -> list[Noise]:
@@ -215,6 +215,8 @@ def _copied(draw: random.Random, items: Sequence[Item]) -> list[Item]:
     copied = []
     for item in items:
         if item.noise in (Noise.DUPLICATE, Noise.NEAR_DUPLICATE):
+            if not originals:
+                raise InputError("the site has fewer sound pictures than duplicates; lower a rate")
             original = originals.pop()
             text = original.scene.paraphrase(1)
             item = replace(

