@@ -19,6 +19,7 @@ from models.batches import Batch
 from models.blip import Blip
 from models.momentum import Momentum
 from models.objective import Objective, blip_losses, brief
+from models.packaged import bert_vocabulary, start_from_packages
 from models.presets import preset
 from models.schedules import ramped
 from models.tokenization import Tokenizer
@@ -133,14 +134,23 @@ def pretrain(
 
 
 def first_model(how: Pretraining, texts: Sequence[str]) -> tuple[Blip, Tokenizer]:
-    """Return an untrained model and its tokenizer, both functions of settings and texts."""
-    shape = preset(how.preset)
-    if how.init == "packaged":
-        from models.packaged import packaged_model
+    """Return an untrained model and its tokenizer, both functions of settings and texts.
 
-        return packaged_model(shape, how.seed)
-    tokenizer = Tokenizer.train(texts, how.vocab_size)
-    return Blip(shape, tokenizer.vocab_size, how.seed), tokenizer
+    Raises:
+        InputError: no package has weights for this preset, or the package is not installed.
+    """
+    shape = preset(how.preset)
+    if how.init == "scratch":
+        tokenizer = Tokenizer.train(texts, how.vocab_size)
+        return Blip(shape, tokenizer.vocab_size, how.seed), tokenizer
+    try:
+        tokenizer = Tokenizer.bert(bert_vocabulary())
+        model = Blip(shape, tokenizer.vocab_size, how.seed)
+        filled = start_from_packages(model)
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(f"preset {how.preset} cannot start packaged: {error}") from error
+    log.info("%s starts from packaged %s weights", how.preset, " and ".join(filled))
+    return model, tokenizer
 
 
 def _losses(model: Blip, momentum: Momentum, how: Pretraining, n_samples: int) -> Losses:
