@@ -74,7 +74,7 @@ class GimpSite:
         if self.seed_share + self.evaluation_share > 0.9:
             raise InputError("seed_share and evaluation_share leave no stamps for the pages (0.9)")
         if self.per_page < 1:
-            raise InputError(f"the site's per_page is {self.per_page}; give 1 or more")
+            raise InputError(f"the site's per_page is {self.per_page}; it must be 1 or more")
         check_port(self.port)
 
 

@@ -1,0 +1,149 @@
+"""The second web is made of three Debian packages, here small ones of the same layout."""
+
+import shutil
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tasks.demo import debian
+from tasks.demo.debian import fetched, unpacked
+from tasks.demo.facts import SiteFacts, read_lines
+from tasks.demo.gimp import PACKAGES, GimpSite, build_gimp_site
+from tasks.errors import InputError
+from tests.tasks.demo.test_rcc import resource_file
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb here")
+STAMPS = 61
+
+
+def png(shade: int) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (70, 70), (shade % 256, 99, 7)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def package(cache: Path, name: str, files: dict[str, bytes]) -> None:
+    root = cache / f"tree-{name}"
+    control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n"
+    for path, content in {**files, "DEBIAN/control": control.encode()}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    deb = cache / f"{name}_1_all.deb"
+    subprocess.run(["dpkg-deb", "--build", "-Znone", root, deb], check=True, capture_output=True)
+    shutil.rmtree(root)
+
+
+def packages(cache: Path) -> None:
+    cache.mkdir()
+    manual = "usr/share/gimp/2.0/help/en"
+    page = b'<p><img src="images/blur.png" alt="The blur dialog"></p>'
+    package(cache, PACKAGES[0], {f"{manual}/index.html": page, f"{manual}/images/blur.png": png(3)})
+    stamps = {"usr/share/tuxpaint/stamps/symbols/a.png": png(1)}
+    stamps["usr/share/tuxpaint/stamps/symbols/a.txt"] = b"The letter A."
+    for index in range(STAMPS):
+        stem = f"usr/share/tuxpaint/stamps/animals/birds/bird{index}"
+        stamps[f"{stem}.png"] = png(index)
+        # Two pictures of each caption, which must stay in one split.
+        stamps[f"{stem}.txt"] = f"A bird of kind {index // 2}.\nde.utf8=Ein Vogel.\n".encode()
+    package(cache, PACKAGES[1], stamps)
+    empty = resource_file(2, 0, b"no picture")
+    rcc = {f"usr/share/gcompris-qt/rcc/{n}.rcc": empty for n in ("explore_monuments", "erase")}
+    package(cache, PACKAGES[2], rcc)
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> SiteFacts:
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb here")
+    folder = tmp_path_factory.mktemp("demo")
+    packages(folder / "packages")
+    return build_gimp_site(folder / "site", GimpSite())
+
+
+def test_the_manual_is_served_as_it_is_and_carries_no_truth(facts: SiteFacts) -> None:
+    assert (facts.served / "gimp/index.html").read_bytes().startswith(b"<p><img")
+    assert (facts.served / "gimp/images/blur.png").read_bytes() == png(3)
+    assert not any("/gimp/" in row["url"] for row in read_lines(facts.truth_path))
+
+
+def test_the_pages_lead_to_the_manual(facts: SiteFacts) -> None:
+    assert 'href="/gimp/index.html"' in (facts.served / "index.html").read_text()
+
+
+def test_letters_are_left_out(facts: SiteFacts) -> None:
+    assert not (facts.served / "stamps/symbols").exists()
+
+
+def test_each_stamp_is_in_one_split_and_so_is_each_caption(facts: SiteFacts) -> None:
+    tables = [read_lines(facts.seed_table), read_lines(facts.evaluation_table)]
+    urls = [{row["url"].removeprefix(facts.base_url) for row in table} for table in tables]
+    captions = [{row["caption"] for row in table} for table in tables]
+    web = [row for row in read_lines(facts.truth_path) if row["noise"] != "furniture"]
+    urls.append({row["url"] for row in web})
+    captions.append({row["right_text"] for row in web})
+    assert all(urls)
+    assert sum(len(part) for part in urls) == len(set().union(*urls)) == STAMPS
+    assert sum(len(part) for part in captions) == len(set().union(*captions))
+
+
+def test_labelled_stamps_are_on_no_page(facts: SiteFacts) -> None:
+    text = "".join(page.read_text() for page in facts.served.rglob("*.html"))
+    for table in (facts.seed_table, facts.evaluation_table):
+        assert not [row for row in read_lines(table) if f'"{row["url"].split("/", 3)[3]}"' in text]
+
+
+def test_a_quarter_of_the_texts_are_swapped_for_different_ones(facts: SiteFacts) -> None:
+    web = [row for row in read_lines(facts.truth_path) if row["noise"] != "furniture"]
+    swapped = [row for row in web if row["noise"] == "swapped"]
+    assert len(swapped) == round(len(web) / 4) > 0
+    assert all((row["text"] != row["right_text"]) == row["is_noise"] for row in web)
+    pages = "".join(page.read_text() for page in facts.served.rglob("albums/**/*.html"))
+    assert all(f'src="{row["url"]}" alt="{row["text"]}"' in pages for row in web)
+
+
+def test_the_packages_are_named_and_a_second_build_does_nothing(facts: SiteFacts) -> None:
+    assert facts.sources == tuple(f"{name}_1_all.deb" for name in PACKAGES)
+    assert build_gimp_site(facts.folder, GimpSite()) == facts
+
+
+def test_shares_that_leave_no_web_are_refused() -> None:
+    with pytest.raises(InputError, match="leave no stamps for the pages"):
+        GimpSite(seed_share=0.5, evaluation_share=0.5)
+
+
+def test_a_machine_without_apt_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="this machine has no apt-get; run it on Debian"):
+        fetched(PACKAGES, tmp_path / "cache")
+
+
+def test_apt_s_refusal_is_passed_on_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("apt-get", "dpkg-deb"):
+        (programs / name).write_text(
+            "#!/bin/sh\necho 'E: Unable to locate package x' >&2\nexit 7\n"
+        )
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/bin:/usr/bin")
+    with pytest.raises(InputError) as refusal:
+        fetched(["x"], tmp_path / "cache")
+    assert str(refusal.value) == (
+        "apt-get could not fetch x (Unable to locate package x); run `apt-get update` (as root) "
+        "and the same command again"
+    )
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@needs_dpkg
+def test_a_damaged_package_is_named(tmp_path: Path) -> None:
+    deb = tmp_path / "x_1_all.deb"
+    deb.write_bytes(b"not a package")
+    with pytest.raises(InputError, match=r"x_1_all\.deb cannot be unpacked"):
+        list(unpacked(deb, lambda path: bool(path)))
+    assert debian.fetched(["x"], tmp_path) == [deb]
