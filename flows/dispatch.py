@@ -56,6 +56,14 @@ def shard_task(label: str, *, retries: int = 2, timeout_s: float = 3600) -> Stag
     return decorate
 
 
+def job_task(label: str) -> Stage:
+    """Return the decorator for a function that is one long job, such as a training run.
+
+    It resumes from its newest checkpoint, so a second try costs only what came after that.
+    """
+    return shard_task(label, retries=1, timeout_s=14 * 24 * 3600)
+
+
 def _may_pass_by_itself(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     """Return False for what a person must mend first: a second try would say the same later."""
     error = state.result(raise_on_failure=False)

@@ -12,6 +12,7 @@ MLFLOW_TRACKING_URI  where runs and models are registered           sqlite in a 
 """
 
 import os
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,17 @@ def this_machine(environment: Mapping[str, str] = os.environ) -> Machine:
         device_choice=_device(environment.get("CAPLIFT_DEVICE") or ""),
         mlflow_choice=environment.get("MLFLOW_TRACKING_URI") or "",
     )
+
+
+def revision() -> str:
+    """Return the git revision of this checkout, with "+" when files differ, or "" outside one."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
 
 
 def set_defaults(*groups: Mapping[str, str]) -> None:

@@ -1,7 +1,5 @@
 """Pages or URL tables -> shards of pictures with one row for every candidate."""
 
-from dataclasses import replace
-
 from prefect import flow, runtime, unmapped
 from prefect.events import emit_event
 

@@ -1,4 +1,4 @@
-"""The names of runs: what was chosen and what it was applied to, so equal work has an equal name."""
+"""The names of runs: equal choices on equal inputs have an equal name."""
 
 from dataclasses import asdict, is_dataclass
 from typing import Any

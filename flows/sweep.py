@@ -21,6 +21,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.events.filters import (
     EventAnyResourceFilter,
     EventFilter,
@@ -32,6 +33,7 @@ from prefect.types import DateTime
 
 log = logging.getLogger(__name__)
 
+LOST = "no heartbeat: its process was lost; found by the sweep flow"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 MAX_TRIES = 3
 PAGE = 200
@@ -50,17 +52,12 @@ def sweep(silent_s: int = 120, pending_s: int = 600) -> dict[str, list[str]]:
         The ids of the runs that were `crashed`, and of those that were `rescheduled`.
     """
     with get_client(sync_client=True) as client:
-        crashed = [
+        silent = [
             run for run in _unfinished(client) if _is_silent(client, run, silent_s, pending_s)
         ]
-        for run in crashed:
-            _crash(client, run)
-        again = [run for run in crashed if _can_run_again(run)]
-        for run in again:
-            state: State[Any] = Scheduled(
-                name="AwaitingRetry", message="its process was lost; swept"
-            )
-            client.set_flow_run_state(run.id, state, force=True)
+        crashed = [run for run in silent if _set(client, run, Crashed(message=LOST))]
+        retry: State[Any] = Scheduled(name="AwaitingRetry", message=LOST)
+        again = [run for run in crashed if _can_run_again(run) and _set(client, run, retry)]
     log.info("sweep: %d crashed, %d rescheduled", len(crashed), len(again))
     return {"crashed": _ids(crashed), "rescheduled": _ids(again)}
 
@@ -94,10 +91,15 @@ def _has_beaten(client: SyncPrefectClient, run_id: UUID, since: DateTime) -> boo
     return bool(client.read_events(filter=wanted, limit=1).total)
 
 
-def _crash(client: SyncPrefectClient, run: FlowRun) -> None:
-    log.warning("run %s (%s) is silent; marking it crashed", run.name, run.id)
-    message = "no heartbeat: its process was lost; found by the sweep flow"
-    client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+def _set(client: SyncPrefectClient, run: FlowRun, state: State[Any]) -> bool:
+    """Propose a state and return whether it was accepted.
+
+    Never by force: a run that ended since it was listed keeps its state, and the server's rules
+    give back the concurrency slot it held.
+    """
+    answer = client.set_flow_run_state(run.id, state)
+    log.info("run %s (%s): %s was answered %s", run.name, run.id, state.name, answer.status.value)
+    return answer.status is SetStateStatus.ACCEPT
 
 
 def _can_run_again(run: FlowRun) -> bool:

@@ -1,0 +1,49 @@
+"""Captions that were kept -> one vector for the picture and one for the text of each pair."""
+
+from prefect import flow, unmapped
+
+from flows.dispatch import finished, placed, runner, shard_task
+from flows.environment import this_machine
+from flows.runs import run_name
+from tasks import embedding as stage
+
+CHAMPION = "models:/caplift-blip@champion"
+
+embed_shard = shard_task("embed {shard}")(stage.embed_shard)
+
+
+@flow(name="embedding", task_runner=runner(gpu=True))
+def embedding(
+    batches: tuple[str, ...],
+    model: str = CHAMPION,
+    caption_runs: tuple[str, ...] = ("ingestion",),
+    lake: str = "",
+) -> str:
+    """Embed the pictures and texts of whole batches.
+
+    Args:
+        batches: what to embed.
+        model: address of the model.
+        caption_runs: whose captions; "ingestion" stands for the web's and the humans' own.
+        lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
+
+    Returns:
+        The name of the run that holds the vectors.
+    """
+    machine = this_machine()
+    opened = machine.open_lake(lake)
+    run = run_name("vectors", model, list(caption_runs))
+    shards = [shard for batch in batches for shard in opened.planned(batch)]
+    with placed(gpu=True):
+        finished(
+            embed_shard.map(
+                unmapped(opened),
+                unmapped(run),
+                shards,
+                unmapped(caption_runs),
+                unmapped(model),
+                unmapped(stage.Embedding()),
+                unmapped(machine.device),
+            )
+        )
+    return run

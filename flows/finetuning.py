@@ -1,0 +1,66 @@
+"""A pretrained BLIP and human captions -> a captioner and a filter."""
+
+from prefect import flow
+
+from flows.dispatch import job_task
+from flows.environment import this_machine
+from flows.runs import run_name
+from flows.training import followed
+from tasks import finetuning as stage
+from tasks.registry import Tracker
+from tasks.samples import selection_digest
+from tasks.storage import Lake
+
+
+@job_task("captioner {run}")
+def captioner(
+    lake: Lake, run: str, start: str, selections: tuple[str, ...], how: stage.Finetuning
+) -> str:
+    """Finetune a captioner (language loss only); return its address."""
+    machine = this_machine()
+    steps = stage.finetune_captioner(lake, run, start, selections, how, machine.device)
+    with Tracker(machine.mlflow_uri(lake), run, stage="finetuning") as tracker:
+        return followed(lake, run, steps, how.steps, tracker)
+
+
+@job_task("filter {run}")
+def caption_filter(
+    lake: Lake, run: str, start: str, selections: tuple[str, ...], how: stage.Finetuning
+) -> str:
+    """Finetune a filter (contrastive and matching losses); return its address."""
+    machine = this_machine()
+    steps = stage.finetune_filter(lake, run, start, selections, how, machine.device)
+    with Tracker(machine.mlflow_uri(lake), run, stage="finetuning") as tracker:
+        return followed(lake, run, steps, how.steps, tracker)
+
+
+@flow(name="finetuning")
+def finetuning(
+    start: str,
+    selections: tuple[str, ...],
+    captioning: stage.Finetuning | None = None,
+    filtering: stage.Finetuning | None = None,
+    lake: str = "",
+) -> dict[str, str]:
+    """Finetune both models of CapFilt from the same start.
+
+    Args:
+        start: address of the pretrained model.
+        selections: ids of human-written captions.
+        captioning: settings of the captioner.
+        filtering: settings of the filter.
+        lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
+
+    Returns:
+        The addresses of the `captioner` and of the `filter`.
+    """
+    opened = this_machine().open_lake(lake)
+    digests = [selection_digest(opened, name) for name in selections]
+    words = captioning or stage.Finetuning()
+    match = filtering or stage.Finetuning()
+    writer = run_name("captioner", words, start, digests)
+    judge = run_name("filter", match, start, digests)
+    return {
+        "captioner": captioner(opened, writer, start, selections, words),
+        "filter": caption_filter(opened, judge, start, selections, match),
+    }

@@ -1,0 +1,42 @@
+"""Selections -> a pretrained BLIP."""
+
+from prefect import flow
+
+from flows.dispatch import job_task
+from flows.environment import revision, this_machine
+from flows.runs import run_name
+from flows.training import followed
+from tasks import pretraining as stage
+from tasks.registry import Tracker
+from tasks.samples import selection_digest
+from tasks.storage import Lake
+
+
+@job_task("pretrain {run}")
+def pretrain(lake: Lake, run: str, selections: tuple[str, ...], how: stage.Pretraining) -> str:
+    """Pretrain to the end, or from the newest checkpoint on; return the model's address."""
+    machine = this_machine()
+    steps = stage.pretrain(lake, run, selections, how, machine.device, revision())
+    with Tracker(machine.mlflow_uri(lake), run, stage="pretraining") as tracker:
+        return followed(lake, run, steps, how.steps, tracker)
+
+
+@flow(name="pretraining")
+def pretraining(
+    selections: tuple[str, ...], how: stage.Pretraining | None = None, lake: str = ""
+) -> str:
+    """Train BLIP on one or more selections.
+
+    Args:
+        selections: ids, as the selection stage returned them.
+        how: size, start, steps and rates.
+        lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
+
+    Returns:
+        The model's address in the lake: checkpoints/<run>/<step>.
+    """
+    opened = this_machine().open_lake(lake)
+    settings = how or stage.Pretraining()
+    digests = [selection_digest(opened, name) for name in selections]
+    run = run_name("pretraining", settings, digests)
+    return pretrain(opened, run, selections, settings)

@@ -1,0 +1,111 @@
+"""Every deployment of infra/prefect.yaml loads, fits its flow, and can be run by its bare name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
+
+from flows.bare_names import DEPLOYMENTS
+from flows.ingestion import READY
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "prefect.yaml").read_text())
+NAMED: dict[str, dict[str, Any]] = {one["name"]: one for one in PAGE["deployments"]}
+
+
+def flow_of(deployment: dict[str, Any]) -> Flow[Any, Any]:
+    flow: Flow[Any, Any] = load_flow_from_entrypoint(
+        deployment["entrypoint"], use_placeholder_flow=False
+    )
+    return flow
+
+
+def test_the_page_and_the_command_line_know_the_same_deployments() -> None:
+    assert set(NAMED) == DEPLOYMENTS
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_a_deployment_has_the_name_of_its_flow(name: str) -> None:
+    assert flow_of(NAMED[name]).name == name
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_the_parameters_of_a_deployment_fit_its_flow(name: str) -> None:
+    flow = flow_of(NAMED[name])
+    chosen = NAMED[name].get("parameters", {})
+    assert set(chosen) <= set(flow.parameters.properties)
+    assert set(flow.parameters.required) <= set(chosen)
+    flow.validate_parameters({**defaults(flow), **chosen})
+
+
+def defaults(flow: Flow[Any, Any]) -> dict[str, Any]:
+    """The defaults of a flow that survive as JSON; Prefect fills in the others itself."""
+    return {
+        name: about["default"]
+        for name, about in flow.parameters.properties.items()
+        if about.get("default") is not None
+    }
+
+
+def test_a_misspelt_key_is_refused_with_its_dotted_path() -> None:
+    flow = flow_of(NAMED["ingestion"])
+    with pytest.raises(Exception, match=r"how\.shard_sise"):
+        flow.validate_parameters({"source": {"batch": "web"}, "how": {"shard_sise": 7}, "lake": ""})
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_an_entrypoint_is_dotted(name: str) -> None:
+    # A colon would make Prefect load the file a second time, under another name.
+    assert NAMED[name]["entrypoint"] == f"flows.{name}.{name}"
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_a_deployment_waits_in_a_pool_and_runs_alone(name: str) -> None:
+    assert NAMED[name]["work_pool"]["name"] in ("cpu", "gpu")
+    assert NAMED[name]["concurrency_limit"]["limit"] == 1
+
+
+def test_something_is_scheduled_and_the_pipeline_waits_for_its_pages() -> None:
+    active = {
+        name
+        for name, one in NAMED.items()
+        if any(schedule["active"] for schedule in one.get("schedules", []))
+    }
+    assert active == {"sweep", "quality"}
+
+
+def test_ingestion_announces_what_capfilt_waits_for() -> None:
+    (trigger,) = NAMED["capfilt"]["triggers"]
+    assert trigger["expect"] == [READY]
+    # As plain jinja every parameter would arrive as a string and the run would never be made.
+    for parameter in trigger["parameters"].values():
+        assert parameter["__prefect_kind"] == "json"
+        assert parameter["value"]["template"].endswith("| tojson }}")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "infra").glob("*.yaml")), ids=lambda f: f.name)
+def test_a_yaml_file_is_yaml(file: Path) -> None:
+    assert isinstance(yaml.safe_load(file.read_text()), dict)
+
+
+def test_every_service_of_compose_is_built_from_a_file_that_exists() -> None:
+    compose = yaml.safe_load((ROOT / "infra" / "compose.yaml").read_text())
+    for service in compose["services"].values():
+        if "build" in service:
+            assert (ROOT / service["build"]["dockerfile"]).is_file()
+        for other in service.get("depends_on", {}):
+            assert other in compose["services"]
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "infra").glob("*.Dockerfile")), ids=lambda f: f.name
+)
+def test_an_image_copies_what_exists_and_starts_a_worker_of_its_pool(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    sources = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
+    assert sources
+    assert all((ROOT / source).exists() for source in sources)
+    assert f'"--pool", "{file.stem}"' in lines[-1]
