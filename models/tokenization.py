@@ -6,6 +6,7 @@ decoder (LM). In a BERT vocabulary [DEC] is 30522 and [ENC] 30523, as in the rel
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ First = Literal["cls", "enc", "dec"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROLE_TOKENS = ("[DEC]", "[ENC]")
 MAX_WORDS = 30
+MAX_LETTERS = 1000
 _TO_SPACE = re.compile(r"[.!\"()*#:;~]")
 
 
@@ -47,26 +49,37 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
-        """Learn at most `vocab_size` pieces, the seven special ones included, from captions."""
-        pieces = _wordpiece(models.WordPiece(unk_token="[UNK]"))
+        """Learn at most `vocab_size` pieces, the seven special ones included, from captions.
+
+        The same texts give the same vocabulary. Letters too rare for its size read as [UNK].
+
+        Raises:
+            ValueError: `vocab_size` has no room for a single letter.
+        """
+        room = (vocab_size - len(SPECIAL_TOKENS) - len(ROLE_TOKENS)) // 2
+        if room < 1:
+            raise ValueError(f"vocab_size is 9 or more, not {vocab_size}")
+        cleaned = [clean_caption(text) for text in texts]
+        pieces = _wordpiece({})
+        alphabet = _alphabet(pieces, cleaned)[: min(room, MAX_LETTERS)]
+        # The library numbers continuing letters in the order of a hash map, and ties between
+        # merges fall by number: named here, in order, they come out the same every time.
+        continuing = [f"##{letter}" for letter in alphabet]
         trainer = trainers.WordPieceTrainer(
             vocab_size=vocab_size - len(ROLE_TOKENS),
-            special_tokens=list(SPECIAL_TOKENS),
+            special_tokens=[*SPECIAL_TOKENS, *continuing],
+            initial_alphabet=alphabet,
+            limit_alphabet=len(alphabet),
             show_progress=False,
         )
-        pieces.train_from_iterator((clean_caption(text) for text in texts), trainer)
-        pieces.add_special_tokens(list(ROLE_TOKENS))
-        return cls(pieces)
+        pieces.train_from_iterator(cleaned, trainer)
+        return cls(_wordpiece(pieces.get_vocab()))
 
     @classmethod
     def bert(cls, vocabulary: Path) -> "Tokenizer":
         """Load BERT's vocabulary, one piece a line, and append [DEC] and [ENC]."""
         lines = vocabulary.read_text(encoding="utf-8").splitlines()
-        numbered = {piece: index for index, piece in enumerate(lines)}
-        pieces = _wordpiece(models.WordPiece(numbered, unk_token="[UNK]"))
-        pieces.add_special_tokens(list(SPECIAL_TOKENS))
-        pieces.add_special_tokens(list(ROLE_TOKENS))
-        return cls(pieces)
+        return cls(_wordpiece({piece: index for index, piece in enumerate(lines)}))
 
     @classmethod
     def from_json(cls, text: str) -> "Tokenizer":
@@ -128,9 +141,19 @@ class Tokenizer:
         return [list(one.ids) for one in encoded]
 
 
-def _wordpiece(model: Any) -> Any:
-    pieces = tokenizers.Tokenizer(model)
+def _wordpiece(vocabulary: dict[str, int]) -> Any:
+    """Return a WordPiece tokenizer; the special and role tokens go behind what it lacks of them."""
+    pieces = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     pieces.normalizer = normalizers.BertNormalizer(lowercase=True)
     pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     pieces.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    if vocabulary:
+        pieces.add_special_tokens([*SPECIAL_TOKENS, *ROLE_TOKENS])
     return pieces
+
+
+def _alphabet(pieces: Any, texts: Sequence[str]) -> list[str]:
+    """Return the letters of the texts, the most frequent first."""
+    counts = Counter(letter for text in texts for letter in pieces.normalizer.normalize_str(text))
+    letters = (letter for letter in counts if not letter.isspace())
+    return sorted(letters, key=lambda letter: (-counts[letter], letter))

@@ -99,8 +99,9 @@ class ViT(nn.Module):
         )
         self.class_token = nn.Parameter(torch.zeros(1, 1, shape.width))
         self.positions = nn.Parameter(torch.zeros(1, 1 + shape.grid**2, shape.width))
-        rates = torch.linspace(0, shape.drop_path, max(shape.depth, 1)).tolist()
-        self.blocks = nn.ModuleList(Block(shape, rates[n]) for n in range(shape.depth))
+        last = max(shape.depth - 1, 1)
+        rates = [shape.drop_path * number / last for number in range(shape.depth)]
+        self.blocks = nn.ModuleList(Block(shape, rate) for rate in rates)
         self.norm = nn.LayerNorm(shape.width, shape.norm_eps)
         self.register_load_state_dict_pre_hook(_fit_positions)  # type: ignore[no-untyped-call]
 
