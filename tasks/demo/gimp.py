@@ -150,11 +150,12 @@ def _stamps(deb: Path) -> Iterator[Captioned]:
     files = {path.removeprefix(STAMPS_ROOT): body for path, body in unpacked(deb, _is_stamp)}
     unreadable = 0
     for stem in sorted({path.rsplit(".", 1)[0] for path in files}):
-        lines = files.get(f"{stem}.txt", b"").decode("utf-8", "replace").splitlines()
+        lines = files.get(f"{stem}.txt", b"").decode("utf-8", "replace").splitlines() or [""]
+        caption = " ".join(lines[0].split())
         content = files.get(f"{stem}.png") or _rendered(files.get(f"{stem}.svg"))
-        if lines and lines[0].strip() and content:
+        if caption and content:
             path, album = f"/stamps/{stem}.png", _spoken(stem.split("/")[0])
-            yield Captioned(path, album, lines[0].strip(), content)
+            yield Captioned(path, album, caption, content)
         unreadable += content is None
     log.info("left out %d texts and drawings of stamps without a readable picture", unreadable)
 
@@ -187,8 +188,8 @@ def _photos(deb: Path) -> Iterator[Captioned]:
 
 def _category_photos(resources: dict[str, bytes]) -> Iterator[Captioned]:
     for path, content in resources.items():
-        category, name = path.split("/")[-2:]
-        if path.endswith(".webp") and category not in SKIPPED_CATEGORIES:
+        *_, category, name = path.split("/")
+        if name.endswith(".webp") and category not in SKIPPED_CATEGORIES:
             caption = _spoken(name.removesuffix(".webp"))
             yield Captioned(f"/photos/{category}/{name}", _spoken(category), caption, content)
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,10 +14,15 @@ from tasks.demo.debian import fetched, unpacked
 from tasks.demo.facts import SiteFacts, read_lines
 from tasks.demo.gimp import PACKAGES, GimpSite, build_gimp_site
 from tasks.errors import InputError
-from tests.tasks.demo.test_rcc import resource_file
+from tests.qt_resources import resource_file
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb here")
 STAMPS = 61
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {0}"><circle r="{0}"/></svg>'
+BOARD = """tab: [
+  {"title": qsTr("No picture"), "text": qsTr("x"), "image2": "qrc:/board/none.webp"},
+  {"image": "qrc:/board/key.svg", "title": qsTr("Taj Mahal"), "text": qsTr("A \\"tomb\\""),
+   "image2": "qrc:/board/tajMahal.webp"}]"""
 
 
 def png(shade: int) -> bytes:
@@ -48,9 +54,14 @@ def packages(cache: Path) -> None:
         stamps[f"{stem}.png"] = png(index)
         # Two pictures of each caption, which must stay in one split.
         stamps[f"{stem}.txt"] = f"A bird of kind {index // 2}.\nde.utf8=Ein Vogel.\n".encode()
+    for index, svg in enumerate((SVG.format(30), "no drawing")):
+        stem = f"usr/share/tuxpaint/stamps/space/moon{index}"
+        stamps |= {f"{stem}.svg": svg.encode(), f"{stem}.txt": b"A moon.  Round!"}
     package(cache, PACKAGES[1], stamps)
-    empty = resource_file(2, 0, b"no picture")
-    rcc = {f"usr/share/gcompris-qt/rcc/{n}.rcc": empty for n in ("explore_monuments", "erase")}
+    tools = {"tools/measuringTape4.webp": b"tape", "tools/README": b"x", "numbers/1.webp": b"one"}
+    monuments = {"board/b.qml": BOARD.encode(), "board/tajMahal.webp": b"taj"}
+    names = {"categorization": tools, "explore_monuments": monuments, "erase": {"a/b.webp": b"c"}}
+    rcc = {f"usr/share/gcompris-qt/rcc/{n}.rcc": resource_file(2, f) for n, f in names.items()}
     package(cache, PACKAGES[2], rcc)
 
 
@@ -81,12 +92,35 @@ def test_each_stamp_is_in_one_split_and_so_is_each_caption(facts: SiteFacts) -> 
     tables = [read_lines(facts.seed_table), read_lines(facts.evaluation_table)]
     urls = [{row["url"].removeprefix(facts.base_url) for row in table} for table in tables]
     captions = [{row["caption"] for row in table} for table in tables]
-    web = [row for row in read_lines(facts.truth_path) if row["noise"] != "furniture"]
+    web = [row for row in read_lines(facts.truth_path) if row["url"].startswith("/stamps/")]
     urls.append({row["url"] for row in web})
     captions.append({row["right_text"] for row in web})
     assert all(urls)
-    assert sum(len(part) for part in urls) == len(set().union(*urls)) == STAMPS
+    assert sum(len(part) for part in urls) == len(set().union(*urls)) == STAMPS + 1
     assert sum(len(part) for part in captions) == len(set().union(*captions))
+
+
+def test_a_stamp_drawn_as_svg_is_rendered_and_its_caption_folded(facts: SiteFacts) -> None:
+    with Image.open(facts.served / "stamps/space/moon0.png") as drawn:
+        assert drawn.size == (256, 256)
+    # The second moon cannot be drawn, so there is no picture of it.
+    assert not (facts.served / "stamps/space/moon1.png").exists()
+    labelled = read_lines(facts.seed_table) + read_lines(facts.evaluation_table)
+    texts = [row.get("caption") or row["right_text"] for row in labelled + web_rows(facts)]
+    assert "A moon. Round!" in texts
+
+
+def test_photographs_are_captioned_by_their_file_or_their_board(facts: SiteFacts) -> None:
+    rights = {row["url"]: row["right_text"] for row in web_rows(facts) if "/photos/" in row["url"]}
+    assert rights == {
+        "/photos/tools/measuringTape4.webp": "measuring tape",
+        "/photos/explore_monuments/tajMahal.webp": "Taj Mahal",
+    }
+    assert (facts.served / "photos/explore_monuments/tajMahal.webp").read_bytes() == b"taj"
+
+
+def web_rows(facts: SiteFacts) -> list[dict[str, Any]]:
+    return [row for row in read_lines(facts.truth_path) if row["noise"] != "furniture"]
 
 
 def test_labelled_stamps_are_on_no_page(facts: SiteFacts) -> None:
@@ -96,7 +130,7 @@ def test_labelled_stamps_are_on_no_page(facts: SiteFacts) -> None:
 
 
 def test_a_quarter_of_the_texts_are_swapped_for_different_ones(facts: SiteFacts) -> None:
-    web = [row for row in read_lines(facts.truth_path) if row["noise"] != "furniture"]
+    web = web_rows(facts)
     swapped = [row for row in web if row["noise"] == "swapped"]
     assert len(swapped) == round(len(web) / 4) > 0
     assert all((row["text"] != row["right_text"]) == row["is_noise"] for row in web)

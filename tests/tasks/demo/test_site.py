@@ -14,6 +14,7 @@ from tasks.demo.facts import MANIFEST, SiteFacts, read_lines
 from tasks.demo.planting import Site
 from tasks.demo.site import build_site
 from tasks.errors import InputError
+from tasks.ingestion.candidates import candidates_of
 
 HOW = Site(pictures=401, seed_pictures=13, evaluation_pictures=17, per_page=7, port=18037)
 
@@ -62,6 +63,15 @@ def test_the_pages_show_the_texts_of_the_truth_and_no_others(facts: SiteFacts) -
     truth = {(row["url"], row["text"]) for row in read_lines(facts.truth_path)}
     assert shown == truth
     assert len(truth) == 401 + 5
+
+
+def test_the_crawler_reads_the_same_pairs_off_the_pages(facts: SiteFacts) -> None:
+    read = {
+        (candidate.url.removeprefix(facts.base_url), candidate.text)
+        for page in pages_of(facts)
+        for candidate in candidates_of(page.read_bytes(), f"{facts.base_url}/{page.name}")
+    }
+    assert read == {(row["url"], row["text"]) for row in read_lines(facts.truth_path)}
 
 
 def test_every_page_is_reached_by_links_from_the_start_page(facts: SiteFacts) -> None:
