@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tasks.errors import LakeError
 from tasks.storage import Lake
@@ -208,6 +210,28 @@ def vectors_schema(width: int) -> pa.Schema:
     return _schema(
         key=pa.string(), caption_id=pa.string(), image_embedding=vector, text_embedding=vector
     )
+
+
+def vectors_table(
+    captions: Sequence[Mapping[str, Any]], images: NDArray[np.float32], texts: NDArray[np.float32]
+) -> pa.Table:
+    """Build a `vectors_schema` table without a Python object a number.
+
+    Args:
+        captions: N rows with key and caption_id.
+        images: float32 (N, E).
+        texts: float32 (N, E).
+    """
+    schema = vectors_schema(images.shape[1])
+    columns = [
+        pa.array([row["key"] for row in captions], pa.string()),
+        pa.array([row["caption_id"] for row in captions], pa.string()),
+        *(
+            pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+            for vectors in (images, texts)
+        ),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def key_of(normalised_url: str) -> str:
