@@ -1,0 +1,148 @@
+"""Candidates out of HTML: every picture a page shows or names, with its texts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from tasks.ingestion.urls import BadUrlError, normalise
+
+LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "src")
+MAX_TEXT_CHARS = 10_000
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture's address as a page gave it, one text about it, and what stands around it.
+
+    `url` may be unusable: such a candidate is planned too and becomes a row that says so.
+    """
+
+    url: str
+    text: str
+    page_url: str
+    context: str = ""
+    expected_sha256: str = ""
+
+
+def candidates_of(html: bytes | str, page_url: str) -> list[Candidate]:
+    """Return the candidates of a page in document order, each (url, text) once.
+
+    A picture's texts are its alt, its title, or the caption of its figure: the first that is not
+    empty. `og:image` comes with `og:image:alt` or the page's title.
+    """
+    tree = LexborHTMLParser(html)
+    base = _base_of(tree, page_url)
+    found: dict[tuple[str, str], Candidate] = {}
+    for candidate in (*_images(tree, base, page_url), *_open_graph(tree, base, page_url)):
+        found.setdefault((candidate.url, candidate.text), candidate)
+    return list(found.values())
+
+
+def links_of(html: bytes | str, page_url: str) -> list[str]:
+    """Return the normalised http addresses a page links to, in order, each once."""
+    tree = LexborHTMLParser(html)
+    base = _base_of(tree, page_url)
+    links: dict[str, None] = {}
+    for node in tree.css("a[href]"):
+        if "nofollow" in (node.attributes.get("rel") or "").lower().split():
+            continue
+        try:
+            links.setdefault(normalise(_joined(base, node.attributes.get("href") or "")))
+        except BadUrlError:
+            continue
+    return list(links)
+
+
+def _images(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:
+    heading = ""
+    for node in tree.css(", ".join(("img", *HEADINGS))):
+        if node.tag in HEADINGS:
+            heading = _folded(node.text(deep=True))
+            continue
+        address = _source_of(node)
+        if not address or address.startswith("data:"):
+            continue
+        figure = _figure_caption(node)
+        text = (
+            _folded(node.attributes.get("alt") or "")
+            or _folded(node.attributes.get("title") or "")
+            or figure
+        )
+        yield Candidate(_joined(base, address), text, page_url, figure or heading)
+
+
+def _source_of(node: LexborNode) -> str:
+    """Return the best address of an img: lazy source, largest of srcset, or its picture's."""
+    sets = [node.attributes.get("srcset") or node.attributes.get("data-srcset") or ""]
+    parent = node.parent
+    if parent is not None and parent.tag == "picture":
+        sets += [s.attributes.get("srcset") or "" for s in parent.css("source[srcset]")]
+    for choices in sets:
+        if largest := _largest(choices):
+            return largest
+    for name in LAZY_SOURCES:
+        value = (node.attributes.get(name) or "").strip()
+        if value and not value.startswith("data:"):
+            return value
+    return ""
+
+
+def _largest(srcset: str) -> str:
+    """Return the address with the largest width or density of a srcset."""
+    best, best_size = "", -1.0
+    for choice in srcset.split(", ") if ", " in srcset else srcset.split(","):
+        parts = choice.strip().rstrip(",").split()
+        if not parts or parts[0].startswith("data:"):
+            continue
+        try:
+            size = float(parts[1][:-1]) if len(parts) > 1 else 1.0
+        except ValueError:
+            size = 1.0
+        if size > best_size:
+            best, best_size = parts[0], size
+    return best
+
+
+def _figure_caption(node: LexborNode) -> str:
+    ancestor = node.parent
+    for _ in range(4):
+        if ancestor is None:
+            return ""
+        if ancestor.tag == "figure":
+            caption = ancestor.css_first("figcaption")
+            return _folded(caption.text(deep=True)) if caption is not None else ""
+        ancestor = ancestor.parent
+    return ""
+
+
+def _open_graph(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:
+    facts: dict[str, str] = {}
+    for node in tree.css("meta[property]"):
+        name = (node.attributes.get("property") or "").lower()
+        facts.setdefault(name, _folded(node.attributes.get("content") or ""))
+    address = facts.get("og:image") or facts.get("og:image:url")
+    if address and not address.startswith("data:"):
+        title = tree.css_first("title")
+        text = facts.get("og:image:alt") or facts.get("og:title") or ""
+        if not text and title is not None:
+            text = _folded(title.text())
+        yield Candidate(_joined(base, address), text, page_url, "og:image")
+
+
+def _base_of(tree: LexborHTMLParser, page_url: str) -> str:
+    base = tree.css_first("base[href]")
+    return _joined(page_url, base.attributes.get("href") or "") if base is not None else page_url
+
+
+def _joined(base: str, address: str) -> str:
+    try:
+        return urljoin(base, address.strip())
+    except ValueError:  # such as an unclosed [ in a host: kept as it is, a row will say bad_url
+        return address.strip()
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())[:MAX_TEXT_CHARS]

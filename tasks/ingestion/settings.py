@@ -1,0 +1,107 @@
+"""How a batch is fetched and what may be stored; option names are img2dataset's where it has one.
+
+The limits refuse from the header, before anything is allocated.
+"""
+
+from dataclasses import dataclass
+
+from tasks.errors import InputError
+
+RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop")
+KINDS = ("web", "human")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingestion:
+    """Limits, politeness and picture size of a batch.
+
+    Attributes:
+        shard_size: candidates a shard.
+        image_size: pixels of the side that `resize_mode` fixes.
+        resize_mode: no, border, keep_ratio (shorter side), keep_ratio_largest (longer side) or
+            center_crop.
+        resize_only_if_bigger: smaller pictures keep their size and their original bytes.
+        jpeg_quality: of stored pictures.
+        min_side: smallest original side kept, in pixels.
+        max_aspect_ratio: largest ratio of the longer to the shorter side.
+        max_bytes: largest body read.
+        max_pixels: largest picture decoded, width times height.
+        concurrency: requests under way at once.
+        per_host_concurrency: of them, at one host.
+        timeout_s: for one URL in all, redirects and body included; tries count apart.
+        retries: further tries after a failure that may pass.
+        user_agent: the honest name sent with every request.
+        contact: an address a webmaster can write to; part of the User-Agent.
+        respect_robots: obey robots.txt (RFC 9309).
+        respect_opt_outs: obey X-Robots-Tag noai, noimageai, noml, noindex and TDM-Reservation.
+        allow_private_hosts: hosts that may resolve to private or loopback addresses.
+    """
+
+    shard_size: int = 1000
+    image_size: int = 256
+    resize_mode: str = "keep_ratio"
+    resize_only_if_bigger: bool = True
+    jpeg_quality: int = 95
+    min_side: int = 32
+    max_aspect_ratio: float = 5.0
+    max_bytes: int = 32 << 20
+    max_pixels: int = 100_000_000
+    concurrency: int = 64
+    per_host_concurrency: int = 8
+    timeout_s: float = 20.0
+    retries: int = 2
+    user_agent: str = "Caplift/0.1"
+    contact: str = ""
+    respect_robots: bool = True
+    respect_opt_outs: bool = True
+    allow_private_hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.resize_mode not in RESIZE_MODES:
+            raise InputError(
+                f"resize_mode is one of {', '.join(RESIZE_MODES)}, not {self.resize_mode!r}"
+            )
+        positive = ("shard_size", "image_size", "max_bytes", "max_pixels", "concurrency")
+        for name in (*positive, "per_host_concurrency", "timeout_s"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is above 0, not {getattr(self, name)}")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"jpeg_quality is 1 to 100, not {self.jpeg_quality}")
+        if self.max_aspect_ratio < 1:
+            raise InputError(f"max_aspect_ratio is 1 or more, not {self.max_aspect_ratio}")
+        if self.retries < 0 or self.min_side < 0:
+            raise InputError("retries and min_side are 0 or more")
+
+    @property
+    def agent(self) -> str:
+        """The User-Agent header, with the contact when there is one."""
+        return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where the candidates of a batch come from.
+
+    Attributes:
+        batch: the batch's name in the lake.
+        pages: addresses whose site is crawled, and .html files or folders of them.
+        tables: parquet, csv, tsv, jsonl or txt files (.gz too, any fsspec URL) of URLs and texts.
+        kind: "web" for alt-texts, "human" for captions that people wrote for the picture.
+        max_pages: most pages read in all.
+    """
+
+    batch: str
+    pages: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    kind: str = "web"
+    max_pages: int = 5000
+
+    def __post_init__(self) -> None:
+        if not self.batch or "/" in self.batch or self.batch.startswith("."):
+            raise InputError(f"a batch is named like a folder, not {self.batch!r}")
+        if self.kind not in KINDS:
+            raise InputError(f"kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+        if not self.pages and not self.tables:
+            raise InputError(f"batch {self.batch!r} has neither pages nor tables; give it one")
+        if self.max_pages < 1:
+            raise InputError(f"max_pages is 1 or more, not {self.max_pages}")

@@ -1,0 +1,85 @@
+"""One spelling for every URL, because keys are hashes of it."""
+
+import posixpath
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from tasks.errors import InputError
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# What may stand in a path or query unescaped (RFC 3986, section 3.3), and % of escapes there are.
+UNESCAPED = "/:@!$&'()*+,;=~-._?%[]"
+
+
+class BadUrlError(InputError):
+    """The text is no absolute URL; `scheme` is what it begins with, if anything."""
+
+    def __init__(self, url: str, scheme: str = "") -> None:
+        super().__init__(f"{url!r:.200} is not an absolute http or https URL")
+        self.scheme = scheme
+
+
+def normalise(url: str) -> str:
+    """Return the one spelling of an http or https URL that its key is made of.
+
+    White space around it goes, spaces and non-ASCII inside are percent-encoded, scheme and host
+    are lower case, default ports, dot segments and fragments go.
+
+    Raises:
+        BadUrlError: it is not absolute, has no host, or has another scheme.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise BadUrlError(url) from error
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise BadUrlError(url, scheme)
+    host = _ascii_host(url, parts.hostname)
+    netloc = host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
+    path = _resolved(quote(parts.path or "/", safe=UNESCAPED))
+    return urlunsplit((scheme, netloc, path, quote(parts.query, safe=UNESCAPED), ""))
+
+
+def origin_of(url: str) -> str:
+    """Return scheme and authority of a normalised URL, such as `http://a.org:81`."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, or an empty text."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def file_name_of(url: str) -> str:
+    """Return the last part of the path, unescaped."""
+    return posixpath.basename(unquote(urlsplit(url).path))
+
+
+def _ascii_host(url: str, host: str) -> str:
+    try:
+        ascii_host = host.lower().rstrip(".").encode("idna").decode()
+    except UnicodeError as error:
+        raise BadUrlError(url) from error
+    if not ascii_host or any(c.isspace() for c in ascii_host):
+        raise BadUrlError(url)
+    return f"[{ascii_host}]" if ":" in ascii_host else ascii_host
+
+
+def _resolved(path: str) -> str:
+    if "/." not in path:
+        return path
+    resolved: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if len(resolved) > 1:
+                resolved.pop()
+        elif part != ".":
+            resolved.append(part)
+    if path.endswith(("/.", "/..")):
+        resolved.append("")
+    return "/".join(resolved) or "/"
