@@ -22,6 +22,7 @@ from typing import Any
 
 import fsspec
 
+from tasks.disk import make_durable, writable
 from tasks.errors import LakeError
 
 LOCAL_PROTOCOLS = ("file", "local")
@@ -141,13 +142,13 @@ class Lake:
         target = self.path(relative)
         temporary = self._temporary_for(target)
         try:
-            with _writable(self.root):
+            with writable(self.root):
                 temporary.parent.mkdir(parents=True, exist_ok=True)
                 yield temporary
-                _make_durable(temporary)
+                make_durable(temporary)
                 if self.is_local:
                     temporary.replace(target)
-                    _make_durable(Path(target).parent)
+                    make_durable(Path(target).parent)
                 else:
                     self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                     self.fs.put_file(str(temporary), target)
@@ -255,7 +256,7 @@ def open_lake(root: str, *, create: bool = False) -> Lake:
     """
     lake = Lake(root.rstrip("/") or "/")
     if create:
-        with _writable(root):
+        with writable(root):
             lake.fs.makedirs(lake.path(), exist_ok=True)
             if lake.is_local and not os.access(lake.path(), os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", root)
@@ -266,36 +267,8 @@ def open_lake(root: str, *, create: bool = False) -> Lake:
     return lake
 
 
-@contextlib.contextmanager
-def _writable(root: str) -> Iterator[None]:
-    """Turn the two failures of a disk a person can mend into one line each."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LakeError(
-                f"no space left under {root}; what was being written has been removed and what is "
-                "committed is whole: free some space and run the same command again"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise LakeError(
-                f"cannot write under {root} ({error.strerror}); give CAPLIFT_LAKE a folder this "
-                "user may write to"
-            ) from error
-        raise
-
-
 def _is_final(name: str) -> bool:
     return not name.startswith(".")
-
-
-def _make_durable(path: Path) -> None:
-    # Without the fsync a power loss may leave a renamed file empty.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _commit_of(record: dict[str, Any]) -> Commit:
