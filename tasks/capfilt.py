@@ -78,7 +78,7 @@ def caption_shard(
     if lake.is_committed(CAPTIONING, run, shard):
         return lake.commit_of(CAPTIONING, run, shard)
     started = time.monotonic()
-    loaded = shared_model(lake, captioner_uri, device)
+    loaded = shared_model(lake, captioner_uri, device, "captioner")
     pictures = shard_pictures(lake, shard)
     indices = range(how.captions_per_image)
     seeds = {p.key: [caption_seed(run, p.key, i, how.seed) for i in indices] for p in pictures}
@@ -135,7 +135,7 @@ def score_shard(  # noqa: PLR0913  # what, by whom, how and where
     if lake.is_committed(SCORING, run, shard):
         return lake.commit_of(SCORING, run, shard)
     started = time.monotonic()
-    loaded = shared_model(lake, filter_uri, device)
+    loaded = shared_model(lake, filter_uri, device, "filter")
     captions = shard_captions(lake, shard, caption_runs)
     items = by_picture(lake, shard, captions)
 
@@ -267,7 +267,8 @@ def main(arguments: Sequence[str]) -> None:
     lake = open_lake(given.lake)
     shards = lake.planned(given.batch)
     # Both before any work: a wrong filter should not be found out after an hour of captioning.
-    names = [shared_model(lake, uri, given.device).name for uri in (given.captioner, given.filter)]
+    addresses = {"captioner": given.captioner, "filter": given.filter}
+    names = [shared_model(lake, uri, given.device, half).name for half, uri in addresses.items()]
     captions = f"captions-{rows.fingerprint([asdict(how), names[0]])}"
     scores = f"scores-{rows.fingerprint([asdict(how), names[1], captions])}"
     for shard in track(shards, f"{captions} and {scores}", len(shards)):

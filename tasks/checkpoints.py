@@ -10,15 +10,12 @@ There is no pickle in any of them. A folder without `checkpoint.json` is a save 
 nobody reads it and the next save of the run removes it.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 from torch import Tensor
 
 from models.blip import Blip
@@ -26,6 +23,7 @@ from models.presets import shape_from
 from models.tokenization import Tokenizer
 from tasks.errors import CapliftError, ModelError
 from tasks.storage import Lake
+from tasks.tensors import described, packed, unpacked
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +89,11 @@ def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
     # A rerun after a damaged card must not leave the old card beside new weights.
     _remove(lake, f"{uri}/{CARD}")
     files = {
-        WEIGHTS: _packed(model.state_dict()),
+        WEIGHTS: packed(model.state_dict()),
         PIECES: tokenizer.to_json().encode(),
     }
     if training_state is not None:
-        files[TRAINING] = _packed(training_state)
+        files[TRAINING] = packed(training_state)
     for name, content in files.items():
         lake.publish_bytes(f"{uri}/{name}", content)
     card = {
@@ -105,7 +103,7 @@ def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
         "shape": model.shape.to_dict(),
         "vocab_size": model.vocab_size,
         "facts": dict(facts),
-        "files": {name: _described(content) for name, content in files.items()},
+        "files": {name: described(content) for name, content in files.items()},
     }
     lake.publish_json(f"{uri}/{CARD}", card)
     _prune(lake, run, step)
@@ -141,7 +139,7 @@ def training_state(lake: Lake, checkpoint: Checkpoint) -> dict[str, Tensor]:
             "start of a new run instead"
         )
     content = _content(lake, checkpoint.uri, checkpoint.card, TRAINING)
-    return _unpacked(content, f"{checkpoint.uri}/{TRAINING}")
+    return unpacked(content, f"{checkpoint.uri}/{TRAINING}")
 
 
 def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
@@ -150,12 +148,16 @@ def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
     Args:
         lake: where `checkpoints/...` addresses are looked up.
         uri: `checkpoints/<run>/<step>`; `checkpoints/<run>` for its newest; a registered model
-            such as `models:/caplift-captioner@champion`; or a checkpoint folder on this machine.
+            such as `models:/caplift-captioner@champion`; a folder on this machine, of ours or in
+            transformers' format; or `hub:<owner>/<name>`.
         device: where the weights go.
 
     Raises:
-        ModelError: it is missing, damaged, or no checkpoint of ours.
+        ModelError: it is missing, damaged, or no model we can read.
     """
+    foreign = _foreign(uri)
+    if foreign:
+        return _imported(foreign, uri, device)
     place, folder = _located(lake, uri)
     card = _card(place, folder)
     weights = _content(place, folder, card, WEIGHTS)
@@ -163,7 +165,7 @@ def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
         shape = shape_from(card["shape"])
         tokenizer = Tokenizer.from_json(_content(place, folder, card, PIECES).decode())
         model = Blip(shape, int(card["vocab_size"]))
-        model.load_state_dict(_unpacked(weights, f"{uri}/{WEIGHTS}"))
+        model.load_state_dict(unpacked(weights, f"{uri}/{WEIGHTS}"))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
@@ -175,15 +177,35 @@ def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
     return LoadedModel(model.to(device).eval(), tokenizer, dict(card["facts"]), used, name)
 
 
-def checkpoint_at(lake: Lake, uri: str) -> Checkpoint:
-    """Return the checkpoint an address means, without loading its weights.
+def resolved(lake: Lake, uri: str) -> tuple[str, str]:
+    """Return the address of what `uri` means now, and what changes when its weights do.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no such model.
     """
+    if _foreign(uri):
+        return uri, ""
     place, folder = _located(lake, uri)
-    card = _card(place, folder)
-    return Checkpoint(str(card["run"]), int(card["step"]), folder if place == lake else uri, card)
+    digest = str(_card(place, folder)["files"][WEIGHTS]["sha256"])
+    return (folder if place == lake else uri), digest
+
+
+def _foreign(uri: str) -> str:
+    """Return the folder or hub id of a model in transformers' format; empty for any other."""
+    if uri.startswith("hub:"):
+        return uri.removeprefix("hub:")
+    folder = Path(uri)
+    is_theirs = (folder / "config.json").is_file() and not (folder / CARD).is_file()
+    return uri if is_theirs else ""
+
+
+def _imported(where: str, uri: str, device: str) -> LoadedModel:
+    # Only here: importing transformers takes seconds that our own checkpoints do not need.
+    from tasks.foreign import load_foreign, weights_digest
+
+    model, tokenizer, facts = load_foreign(where)
+    name = f"{uri}#{weights_digest(model)[:12]}"
+    return LoadedModel(model.to(device).eval(), tokenizer, facts, uri, name)
 
 
 def _located(lake: Lake, uri: str) -> tuple[Lake, str]:
@@ -214,7 +236,7 @@ def _missing(lake: Lake, uri: str) -> ModelError:
     runs = ", ".join(lake.folders("checkpoints")) or "none"
     return ModelError(
         f"there is no checkpoint {uri} in {lake.root} (runs there: {runs}); an address is "
-        "checkpoints/<run>/<step>, models:/<name>@<alias> or a checkpoint folder"
+        "checkpoints/<run>/<step>, models:/<name>@<alias>, hub:<owner>/<name> or a folder"
     )
 
 
@@ -245,7 +267,7 @@ def _content(lake: Lake, folder: str, card: dict[str, Any], name: str) -> bytes:
         content = lake.read_bytes(f"{folder}/{name}")
     except FileNotFoundError as error:
         raise ModelError(f"{folder}/{name} is missing; remove the checkpoint's folder") from error
-    wanted, found = card["files"][name], _described(content)
+    wanted, found = card["files"][name], described(content)
     if found != wanted:
         raise ModelError(
             f"{folder}/{name} is damaged: {found['bytes']} bytes with sha256 "
@@ -253,22 +275,6 @@ def _content(lake: Lake, folder: str, card: dict[str, Any], name: str) -> bytes:
             f"{wanted['sha256'][:12]}; remove the checkpoint's folder"
         )
     return content
-
-
-def _packed(tensors: Mapping[str, Tensor]) -> bytes:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return bytes(safetensors.torch.save(plain))
-
-
-def _unpacked(content: bytes, where: str) -> dict[str, Tensor]:
-    try:
-        return dict(safetensors.torch.load(content))
-    except safetensors.SafetensorError as error:
-        raise ModelError(f"{where} is not a safetensors file ({error})") from error
-
-
-def _described(content: bytes) -> dict[str, Any]:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _prune(lake: Lake, run: str, written: int) -> None:

@@ -70,7 +70,7 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
     if lake.is_committed(STAGE, run, shard):
         return lake.commit_of(STAGE, run, shard)
     started = time.monotonic()
-    loaded = shared_model(lake, model_uri, device)
+    loaded = shared_model(lake, model_uri, device, "filter")
     captions = _chosen(lake, shard, chosen)
     items = by_picture(lake, shard, captions)
 

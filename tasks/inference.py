@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.preprocessing import pixels_for
-from tasks.checkpoints import LoadedModel, checkpoint_at, load_model
+from tasks.checkpoints import LoadedModel, load_model, resolved
 from tasks.errors import ModelError
 from tasks.jobs import check_device
 from tasks.pictures import Picture, read_pictures
@@ -28,20 +28,34 @@ MODELS_HELD = 2
 _loading = threading.Lock()
 
 
-def shared_model(lake: Lake, uri: str, device: str) -> LoadedModel:
+def shared_model(lake: Lake, uri: str, device: str, half: str = "") -> LoadedModel:
     """Return the model at an address, loaded once a process.
 
     Addresses that can move (a run, an alias) are looked up each time, so a long-lived worker uses
     what they mean now.
 
+    Args:
+        lake: where `checkpoints/...` addresses are looked up.
+        uri: any address that `load_model` takes.
+        device: where the weights go.
+        half: "captioner" or "filter": what it will be used for.
+
     Raises:
-        ModelError: there is no such model or no such device.
+        ModelError: there is no such model or device, or it was imported without weights for
+            that half.
     """
     check_device(device)
-    found = checkpoint_at(lake, uri)
+    address, stamp = resolved(lake, uri)
     # Two threads that start together would otherwise each load it.
     with _loading:
-        return _held(lake, found.uri, str(found.card["files"]["model.safetensors"]), device)
+        loaded = _held(lake, address, stamp, device)
+    halves = loaded.facts.get("halves", [half])
+    if half and half not in halves:
+        raise ModelError(
+            f"{uri} came with weights for a {' and a '.join(halves)} only and cannot be used as a "
+            f"{half}; finetune it first, or give another address"
+        )
+    return loaded
 
 
 @lru_cache(maxsize=MODELS_HELD)

@@ -1,5 +1,6 @@
 """Settings from a JSON plan, as strict as Prefect's parameters are."""
 
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -42,8 +43,6 @@ def read_plan(path: Path) -> Mapping[str, Any]:
     Raises:
         InputError: the file is missing or is not a JSON object.
     """
-    import json
-
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -64,14 +63,19 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _value(next(o for o in options if o is not types.NoneType), value, where)
     if is_dataclass(kind):
         return settings_from(typing.cast(type, kind), value, where)
-    if typing.get_origin(kind) is tuple and isinstance(value, list):
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise InputError(f"{where} wants a list, got {value!r}")
         return tuple(_value(typing.get_args(kind)[0], one, where) for one in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    return _plain(kind, value, where)
+
+
+def _plain(kind: Any, value: Any, where: str) -> Any:
+    """Return a str, int, float or bool, which must be what it claims to be."""
+    if kind is float and type(value) is int:
         return float(value)
-    # bool is an int to Python, and `steps: true` a mistake to a person.
-    if isinstance(kind, type) and (type(value) is bool or not isinstance(value, kind)):
-        if kind is bool and isinstance(value, bool):
-            return value
+    # type(), not isinstance: a bool is an int to Python, and `steps: true` a mistake to a person.
+    if type(value) is not kind:
         raise InputError(f"{where} wants {kind.__name__}, got {value!r}")
     return value
 

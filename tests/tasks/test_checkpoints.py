@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from models.blip import Blip
+from models.captioner import generate
+from models.decoding import Decoding
+from models.exchange import to_captioner
 from models.presets import preset
 from models.tokenization import Tokenizer
 from tasks.checkpoints import (
     Checkpoint,
-    checkpoint_at,
     load_model,
     newest,
+    resolved,
     save_checkpoint,
     training_state,
 )
@@ -68,7 +71,7 @@ def test_a_folder_copied_out_of_the_lake_loads_too(lake: Lake, tmp_path: Path) -
     elsewhere = tmp_path / "elsewhere"
     Path(lake.path(saved.uri)).rename(elsewhere)
     assert load_model(lake, str(elsewhere)).facts["step"] == 5
-    assert checkpoint_at(lake, str(elsewhere)).step == 5
+    assert resolved(lake, str(elsewhere))[0] == str(elsewhere)
 
 
 def test_the_last_two_and_the_final_one_are_kept(lake: Lake) -> None:
@@ -136,3 +139,39 @@ def test_a_missing_checkpoint_names_the_runs_there_are(lake: Lake, uri: str) -> 
 def test_a_final_checkpoint_cannot_be_resumed(lake: Lake) -> None:
     with pytest.raises(ModelError, match="is final and holds no optimiser state"):
         training_state(lake, save(lake, 5, final=True))
+
+
+def theirs(folder: Path, *, extra_pieces: int = 0) -> tuple[Blip, Tokenizer]:
+    """Write a captioner as transformers would, with a vocabulary of nine pieces."""
+    folder.mkdir()
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "blue", "wall"]
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    tokenizer = Tokenizer.bert(folder / "vocab.txt")
+    model = Blip(preset("test"), tokenizer.vocab_size + extra_pieces, seed=3).eval()
+    to_captioner(model, tokenizer).save_pretrained(folder)
+    return model, tokenizer
+
+
+def test_a_captioner_in_transformers_format_writes_what_the_original_writes(
+    lake: Lake, tmp_path: Path
+) -> None:
+    model, tokenizer = theirs(tmp_path / "hf")
+    loaded = load_model(lake, str(tmp_path / "hf"))
+    assert loaded.facts["halves"] == ["captioner"]
+    pixels = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(7))
+    decoding, seeds = Decoding(max_length=9), torch.arange(5)
+    texts = [caption.text for caption in generate(model, tokenizer, pixels, decoding, seeds)]
+    found = generate(loaded.model, loaded.tokenizer, pixels, decoding, seeds)
+    assert [caption.text for caption in found] == texts
+
+
+def test_a_vocabulary_of_another_model_is_refused(lake: Lake, tmp_path: Path) -> None:
+    theirs(tmp_path / "hf", extra_pieces=2)
+    with pytest.raises(ModelError, match=r"has 13 word embeddings, its vocab.txt .* has 11"):
+        load_model(lake, str(tmp_path / "hf"))
+
+
+def test_another_architecture_is_refused(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
+    with pytest.raises(ModelError, match="cannot be loaded as a BLIP of transformers"):
+        load_model(lake, str(tmp_path))
