@@ -41,17 +41,15 @@ def capfilt(
     shards = opened.planned(batch)
     captions = run_name("captions", settings, captioner)
     scores = run_name("scores", settings, filter_model, captions)
-    fixed = [unmapped(settings), unmapped(machine.device)]
+    fixed = (unmapped(settings), unmapped(machine.device))
     with placed(gpu=True):
-        finished(
-            caption_shard.map(
-                unmapped(opened), unmapped(captions), shards, unmapped(captioner), *fixed
-            )
+        written = caption_shard.map(
+            unmapped(opened), unmapped(captions), shards, unmapped(captioner), *fixed
         )
+        finished(written, f"shards of {batch} captioned")
         runs = unmapped((INGESTED, captions))
-        finished(
-            score_shard.map(
-                unmapped(opened), unmapped(scores), shards, runs, unmapped(filter_model), *fixed
-            )
+        judged = score_shard.map(
+            unmapped(opened), unmapped(scores), shards, runs, unmapped(filter_model), *fixed
         )
+        finished(judged, f"shards of {batch} scored")
     return {"batch": batch, "captions": captions, "scores": scores}

@@ -13,14 +13,15 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.environment import this_machine
 from tasks.errors import CapliftError, InputError
+from tasks.progress import track
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 
 
 class Stage(Protocol):
@@ -96,17 +97,19 @@ def placed(*, gpu: bool = False) -> Iterator[None]:
     if not gpu or this_machine().engine == "threads":
         yield
         return
-    with _ray().remote_options(num_gpus=1, max_calls=0):
+    with _ray().context.remote_options(num_gpus=1, max_calls=0):
         yield
 
 
-def finished(futures: Iterable[Any]) -> list[Any]:
-    """Wait for every shard, then return the results in order or raise the first failure.
+def finished(futures: Iterable[PrefectFuture[R]], label: str) -> list[R]:
+    """Wait for every shard while showing how many are done, then return the results in order.
 
-    All are waited for first: a shard that fails must not stop those that can still be done.
+    Raises:
+        BaseException: the first shard's error; all are waited for first, so a shard that fails
+            does not stop those that can still be done.
     """
     waited = list(futures)
-    for future in waited:
+    for future in track(waited, label, len(waited)):
         future.wait()
     return [future.result() for future in waited]
 

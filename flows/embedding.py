@@ -16,7 +16,8 @@ embed_shard = shard_task("embed {shard}")(stage.embed_shard)
 def embedding(
     batches: tuple[str, ...],
     model: str = CHAMPION,
-    caption_runs: tuple[str, ...] = ("ingestion",),
+    chosen: str | tuple[str, ...] = ("ingestion",),
+    how: stage.Embedding | None = None,
     lake: str = "",
 ) -> str:
     """Embed the pictures and texts of whole batches.
@@ -24,7 +25,9 @@ def embedding(
     Args:
         batches: what to embed.
         model: address of the model.
-        caption_runs: whose captions; "ingestion" stands for the web's and the humans' own.
+        chosen: a selection's id, or the runs whose captions are all embedded; "ingestion" stands
+            for the web's and the humans' own.
+        how: batch size and text length.
         lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
 
     Returns:
@@ -32,18 +35,18 @@ def embedding(
     """
     machine = this_machine()
     opened = machine.open_lake(lake)
-    run = run_name("vectors", model, list(caption_runs))
+    settings = how or stage.Embedding()
+    run = run_name("vectors", settings, model, chosen)
     shards = [shard for batch in batches for shard in opened.planned(batch)]
     with placed(gpu=True):
-        finished(
-            embed_shard.map(
-                unmapped(opened),
-                unmapped(run),
-                shards,
-                unmapped(caption_runs),
-                unmapped(model),
-                unmapped(stage.Embedding()),
-                unmapped(machine.device),
-            )
+        futures = embed_shard.map(
+            unmapped(opened),
+            unmapped(run),
+            shards,
+            unmapped(chosen),
+            unmapped(model),
+            unmapped(settings),
+            unmapped(machine.device),
         )
+    finished(futures, "shards embedded")
     return run

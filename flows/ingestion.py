@@ -1,5 +1,7 @@
 """Pages or URL tables -> shards of pictures with one row for every candidate."""
 
+from dataclasses import replace
+
 from prefect import flow, runtime, unmapped
 from prefect.events import emit_event
 
@@ -30,10 +32,12 @@ def ingestion(source: Source, how: Ingestion | None = None, lake: str = "") -> d
     """
     machine = this_machine()
     opened = machine.open_lake(lake, create=True)
-    settings = how or Ingestion(contact=machine.contact)
+    chosen = how or Ingestion()
+    settings = replace(chosen, contact=chosen.contact or machine.contact)
     shards = plan(opened, source, settings)
     with placed():
-        commits = finished(ingest_shard.map(unmapped(opened), shards, unmapped(settings)))
+        futures = ingest_shard.map(unmapped(opened), shards, unmapped(settings))
+    commits = finished(futures, f"shards of {source.batch} fetched")
     twins = mark_duplicates(opened, source.batch, settings)
     counts = {"shards": len(shards), **_summed(commits), **twins.rows}
     if not runtime.flow_run.parent_flow_run_id:  # inside a pipeline the next stage is called

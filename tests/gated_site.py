@@ -19,7 +19,7 @@ class GatedSite:
     """What a test sees of the site: its address, who asked for what, and the gate."""
 
     url: str = ""
-    held: frozenset[str] = frozenset()
+    held: set[str] = field(default_factory=set)
     asked: Counter[str] = field(default_factory=Counter)
     gate: threading.Event = field(default_factory=threading.Event)
 
@@ -39,9 +39,9 @@ def picture(number: int) -> bytes:
 
 
 @contextlib.contextmanager
-def gated_site(held: frozenset[str] = frozenset()) -> Iterator[GatedSite]:
+def gated_site() -> Iterator[GatedSite]:
     """Serve `/<number>.jpg`; the paths in `held` are answered once the gate is open."""
-    site = GatedSite(held=held)
+    site = GatedSite()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -52,8 +52,9 @@ def defaults(flow: Flow[Any, Any]) -> dict[str, Any]:
 
 def test_a_misspelt_key_is_refused_with_its_dotted_path() -> None:
     flow = flow_of(NAMED["ingestion"])
+    source = {"batch": "web", "pages": ["index.html"]}
     with pytest.raises(Exception, match=r"how\.shard_sise"):
-        flow.validate_parameters({"source": {"batch": "web"}, "how": {"shard_sise": 7}, "lake": ""})
+        flow.validate_parameters({"source": source, "how": {"shard_sise": 7}, "lake": ""})
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psutil
@@ -29,6 +30,9 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.serve import Ports, Service, serving
+from tasks import rows
+from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.stage import plan
 from tasks.storage import Lake, Shard
 from tests.gated_site import gated_site
 
@@ -36,7 +40,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("server")]
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARD_SIZE = 3
-HELD = 4  # a picture of the second shard
+HOW = Ingestion(shard_size=SHARD_SIZE, timeout_s=90, allow_private_hosts=("127.0.0.1",))
 
 
 @dataclass(frozen=True)
@@ -106,14 +110,14 @@ def eventually(what: str, true: Callable[[], Any], within_s: float = 60) -> Any:
     raise AssertionError(f"not within {within_s} s: {what}")
 
 
-def ingestion_parameters(table: Path, batch: str) -> dict[str, Any]:
-    how = {
-        "shard_size": SHARD_SIZE,
-        "min_side": 32,
-        "timeout_s": 90,
-        "allow_private_hosts": ["127.0.0.1"],
-    }
-    return {"source": {"batch": batch, "kind": "human", "tables": [str(table)]}, "how": how}
+def source_of(table: Path) -> Source:
+    return Source(batch="killed", kind="human", tables=(str(table),))
+
+
+def paths_in(lake: Lake, shard: Shard) -> list[str]:
+    """The paths of a planned shard's pictures on the site."""
+    urls = rows.read_rows(lake, lake.rows("plans", "", shard), ["url"])["url"].to_pylist()
+    return [urlsplit(url).path for url in urls]
 
 
 def deployment_id(client: SyncPrefectClient, name: str) -> UUID:
@@ -171,13 +175,16 @@ def test_a_killed_run_is_found_and_does_only_the_rest(
     stand: Stand, client: SyncPrefectClient, tmp_path: Path
 ) -> None:
     first, second = Shard("killed", "00000"), Shard("killed", "00001")
-    with gated_site(frozenset({f"/{HELD}.jpg"})) as site:
-        table = site.table(tmp_path / "killed.csv", 2 * SHARD_SIZE)
+    with gated_site() as site:
+        source = source_of(site.table(tmp_path / "killed.csv", 2 * SHARD_SIZE))
+        assert plan(stand.lake, source, HOW) == [first, second]
+        held = paths_in(stand.lake, second)[0]
+        site.held.add(held)
         run = client.create_flow_run_from_deployment(
             deployment_id(client, "ingestion"),
-            parameters=ingestion_parameters(table, "killed"),
+            parameters={"source": asdict(source), "how": asdict(HOW)},
         )
-        eventually("the second shard is half done", lambda: site.asked[f"/{HELD}.jpg"])
+        eventually("the second shard is half done", lambda: site.asked[held])
         assert stand.lake.is_committed("ingestion", "ingestion", first)
         assert not stand.lake.is_committed("ingestion", "ingestion", second)
         committed = stand.lake.read_bytes(stand.lake.commit_path("ingestion", "ingestion", first))
@@ -196,8 +203,8 @@ def test_a_killed_run_is_found_and_does_only_the_rest(
         assert stand.lake.is_committed("ingestion", "ingestion", second)
         again = stand.lake.read_bytes(stand.lake.commit_path("ingestion", "ingestion", first))
         assert again == committed
-        pictures_of_the_first = [f"/{number}.jpg" for number in range(SHARD_SIZE)]
-        assert [site.asked[path] for path in pictures_of_the_first] == [1, 1, 1]
+        assert [site.asked[path] for path in paths_in(stand.lake, first)] == [1, 1, 1]
+        assert site.asked[held] == 2
 
 
 def kill_as_a_lost_node(stand: Stand, run: FlowRun) -> None:

@@ -1,0 +1,36 @@
+"""`make demo`: a local web, the whole chain over it, and what it was worth, in one table.
+
+`python -m flows.demo [--site default|gimp] [--folder demo]`. Run again, it goes on where it was
+stopped, or says that all is done.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from flows.command import answering, show_our_lines
+from flows.environment import PREFECT_DEFAULTS, QUIET, set_defaults
+from tasks.errors import InputError
+
+SITES = ("default", "gimp")
+
+
+def main() -> None:
+    """Build the site, serve it, run the pipeline over it and say what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=main.__doc__)
+    parser.add_argument("--site", default="default", help=" or ".join(SITES))
+    parser.add_argument("--folder", default="demo", help="everything is kept below it")
+    given = parser.parse_args()
+    if given.site not in SITES:
+        raise InputError(f"SITE is {given.site!r}; it can be {' or '.join(SITES)}")
+    folder = Path(given.folder).absolute() / given.site
+    set_defaults(PREFECT_DEFAULTS, QUIET)
+    show_our_lines()
+    # Only now: Prefect reads its settings when it is imported.
+    from flows.demo_run import run_demo
+
+    run_demo(given.site, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(answering(main))

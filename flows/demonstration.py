@@ -1,0 +1,73 @@
+"""The demo's plan, and its run: build the site, serve it, crawl it, say what came of it."""
+
+import contextlib
+import logging
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.environment import this_machine
+from flows.pipeline import pipeline
+from flows.plan import Plan
+from flows.telling import tell
+from tasks.capfilt import CapFilt
+from tasks.demo.facts import SiteFacts, write_truth
+from tasks.demo.gimp import GimpSite, build_gimp_site
+from tasks.demo.planting import Site
+from tasks.demo.server import serving
+from tasks.demo.site import build_site
+from tasks.evaluation import Evaluation
+from tasks.finetuning import Finetuning
+from tasks.ingestion.settings import Ingestion, Source
+from tasks.pretraining import Pretraining
+from tasks.rbm import RbmFit
+from tasks.selection import Selection
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+SHARD_SIZE = 500  # several shards, so that progress and resuming can be seen
+
+
+def run_demo(site: str, folder: Path) -> None:
+    """Run the chain over one of the two sites; everything is kept below `folder`.
+
+    Raises:
+        CapliftError: the folder cannot be written, or the site's port is taken.
+    """
+    console = Console(soft_wrap=True)
+    machine = this_machine()
+    root = str(folder / "lake")
+    lake = machine.open_lake(root, create=True)
+    facts = _built(site, folder / "site")
+    log.info("the site: %d pictures on %d pages", facts.pictures, facts.pages)
+    plan = plan_for(facts)
+    write_truth(lake, plan.web.batch, facts)
+    with serving(facts.served, facts.port):
+        done = pipeline(plan, root)
+    tell(console, lake, done["run"], machine.mlflow_uri(lake))
+
+
+def _built(site: str, folder: Path) -> SiteFacts:
+    if site == "gimp":
+        return build_gimp_site(folder, GimpSite())
+    return build_site(folder, Site())
+
+
+def plan_for(facts: SiteFacts) -> Plan:
+    """Return the plan of a demo: the tiny preset, sized for two cores and a quarter of an hour."""
+    return Plan(
+        web=Source(batch="web", kind="web", pages=facts.start_urls),
+        seed=Source(batch="seed", kind="human", tables=(str(facts.seed_table),)),
+        held_out=Source(batch="evaluation", kind="human", tables=(str(facts.evaluation_table),)),
+        ingestion=Ingestion(
+            shard_size=SHARD_SIZE, allow_private_hosts=(HOST,), concurrency=16, timeout_s=5
+        ),
+        pretraining=Pretraining(preset="tiny"),
+        captioner=Finetuning(),
+        filter=Finetuning(),
+        capfilt=CapFilt(),
+        selection=Selection(),
+        rbm=RbmFit(),
+        evaluation=Evaluation(),
+    )
