@@ -63,10 +63,11 @@ class Objective:
 def brief(steps: int) -> Objective:
     """Return the objective for a run of a few hundred or thousand steps.
 
-    The slow copy then averages over about a thirtieth of the run and the queue holds what it
-    embedded lately, where the paper's values assume a hundred thousand steps.
+    The slow copy averages over about a thirtieth of the run, and the queue holds one small batch.
+    In so few steps the embeddings move fast: what a longer queue remembers, or a slower copy says,
+    is out of date, and retrieval suffers from either.
     """
-    return Objective(momentum=min(0.995, max(0.5, 1 - 30 / max(steps, 1))), queue_size=512)
+    return Objective(momentum=min(0.995, max(0.5, 1 - 30 / max(steps, 1))), queue_size=64)
 
 
 def blip_losses(  # the six things a training step needs

@@ -91,7 +91,7 @@ class Shape:
     vision: VisionShape = field(default_factory=VisionShape)
     text: TextShape = field(default_factory=TextShape)
     embedding: int = EMBEDDING_WIDTH
-    init_std: float = 0.02
+    init_std: float = 0.02  # BERT's; near 1 / sqrt(width) a narrow model learns faster
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `shape_from` reads them back."""
@@ -119,7 +119,7 @@ PRESETS: dict[str, Shape] = {
         ),
         text=TextShape(width=160, depth=2, heads=5, mlp=640, positions=64, dropout=0.0),
         embedding=128,
-        init_std=0.05,
+        init_std=0.08,
     ),
     # Starts from packaged EfficientNet-Lite0 (ImageNet) and all-MiniLM-L6-v2 weights.
     "minilm": Shape(

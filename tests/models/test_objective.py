@@ -200,7 +200,7 @@ def test_twelve_colours_are_learned_by_heart() -> None:
     values = torch.tensor(list(COLOURS.values())) / 128.0 - 1
     pixels = values[:, :, None, None].expand(-1, -1, 64, 64)
     model = Blip(preset("tiny"), tokenizer.vocab_size).train()
-    steps, how = 90, dataclasses.replace(brief(90), queue_size=24)
+    steps, how = 50, dataclasses.replace(brief(50), queue_size=24)
     momentum, generator = Momentum(model, how.queue_size), torch.Generator().manual_seed(1)
     optimiser = torch.optim.AdamW(decay_groups(model, 0.05), lr=1e-3)
     made = batch_of(tokenizer, pixels, captions, torch.arange(12))
