@@ -1,0 +1,122 @@
+"""Whitening of image-text embeddings: a PCA cut of each block, then the two together.
+
+K columns stay of the D that come in. Blocks are cut apart because cutting the joint space would
+leave p(text) undefined; whitened, the full Gaussian is N(0, I), so every nat a machine gains over
+it can be seen. Statistics are summed in float64 over any number of blocks of rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+KEPT_ABOVE = 1e-4  # of a block's largest eigenvalue
+
+
+@dataclass(frozen=True, slots=True)
+class Whitener:
+    """An affine map from D columns to K white ones.
+
+    Attributes:
+        mean: (D,).
+        cut: (D, K), orthonormal columns within each block.
+        mix: (K, K), symmetric; its covariance-inverting square root.
+        split: how many of the K columns come from the first block.
+        covariance: (K, K), of the cut columns, its smallest eigenvalues raised to the cut.
+    """
+
+    mean: Tensor
+    cut: Tensor
+    mix: Tensor
+    split: int
+    covariance: Tensor
+
+    @property
+    def n_kept(self) -> int:
+        """K."""
+        return self.cut.shape[1]
+
+    @property
+    def log_det(self) -> float:
+        """Log |det mix|: add it to log p of white rows for log p of cut ones."""
+        return float(torch.linalg.slogdet(self.mix).logabsdet)
+
+    def project(self, rows: Tensor) -> Tensor:
+        """Centre and cut (N, D) to (N, K), the space in which the two blocks are apart."""
+        if rows.shape[-1] != len(self.mean):
+            raise ValueError(
+                f"rows have {rows.shape[-1]} columns, the whitener was fitted on {len(self.mean)}; "
+                "were they exported by another model?"
+            )
+        return (rows.double() - self.mean) @ self.cut
+
+    def transform(self, rows: Tensor) -> Tensor:
+        """Whiten (N, D) to float64 (N, K)."""
+        return self.project(rows) @ self.mix
+
+    def state(self) -> dict[str, Tensor]:
+        """Return tensors that `whitener_from` reads back."""
+        return {
+            "mean": self.mean,
+            "cut": self.cut.contiguous(),
+            "mix": self.mix.contiguous(),
+            "split": torch.tensor(self.split),
+            "covariance": self.covariance.contiguous(),
+        }
+
+
+def whitener_from(state: dict[str, Tensor]) -> Whitener:
+    """Rebuild a whitener from `Whitener.state()`."""
+    return Whitener(
+        state["mean"], state["cut"], state["mix"], int(state["split"]), state["covariance"]
+    )
+
+
+def fit_whitener(blocks_of_rows: Iterable[Tensor], first_block: int) -> Whitener:
+    """Fit on rows given in any number of pieces (n, D).
+
+    Args:
+        blocks_of_rows: the pieces; how they are cut does not matter.
+        first_block: how many of the D columns are the first block's.
+
+    Raises:
+        ValueError: there are fewer than two rows, a value is not finite, or all columns of a
+            block are constant.
+    """
+    count, total, outer = 0, torch.zeros(()), torch.zeros(())
+    for piece in blocks_of_rows:
+        rows = piece.double()
+        if not torch.isfinite(rows).all():
+            raise ValueError("rows hold NaN or infinite values; drop them before whitening")
+        count += len(rows)
+        total = total + rows.sum(0)
+        outer = outer + rows.T @ rows
+    if count < 2:
+        raise ValueError(f"whitening needs 2 rows or more, got {count}")
+    mean = total / count
+    covariance = outer / count - torch.outer(mean, mean)
+    cut = _cut(covariance, first_block)
+    values, vectors = torch.linalg.eigh(cut.T @ covariance @ cut)
+    # The two blocks can be collinear though neither is alone, and N(0, I) must stay a density.
+    values = values.clamp(min=KEPT_ABOVE * float(values[-1]))
+    mix = (vectors / torch.sqrt(values)) @ vectors.T
+    kept = (vectors * values) @ vectors.T
+    return Whitener(mean, cut, mix, _split(cut, first_block), kept)
+
+
+def _cut(covariance: Tensor, first_block: int) -> Tensor:
+    """Return the leading eigenvectors of both blocks, block-diagonal, (D, K)."""
+    parts = []
+    for name, where in (("first", slice(0, first_block)), ("second", slice(first_block, None))):
+        values, vectors = torch.linalg.eigh(covariance[where, where])
+        kept = values > KEPT_ABOVE * values[-1].clamp(min=0)
+        if not bool(kept.any()) or float(values[-1]) <= 0:
+            raise ValueError(f"all columns of the {name} block are constant: nothing can be learnt")
+        parts.append(vectors[:, kept].flip(1))
+    whole: Tensor = torch.block_diag(*parts)  # type: ignore[no-untyped-call]  # torch has no types for it
+    return whole
+
+
+def _split(cut: Tensor, first_block: int) -> int:
+    return int((cut[:first_block].abs().sum(0) > 0).sum())

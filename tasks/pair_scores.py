@@ -1,0 +1,74 @@
+"""A fitted RBM over pairs: how much image and text of each say of each other (PMI)."""
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from models.gaussian import pointwise_mutual_information
+from models.pmi import joint_machine
+from tasks import rows
+from tasks.errors import ModelError
+from tasks.rbm import FittedRbm, load_rbm
+from tasks.storage import Commit, Lake, Shard
+from tasks.vectors import pairs_of
+
+log = logging.getLogger(__name__)
+
+STAGE = "rbm"
+SCORED_AT_ONCE = 2048
+
+
+def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
+    """Write PMI and free energy of every pair of a shard that has vectors.
+
+    Raises:
+        LakeError: the shard has no vectors.
+        ModelError: the machine is missing, or was fitted on vectors of another width.
+    """
+    if lake.is_committed(STAGE, run, shard):
+        return lake.commit_of(STAGE, run, shard)
+    started = time.monotonic()
+    table = rows.read_rows(lake, lake.rows("vectors", vector_run, shard))
+    fitted = load_rbm(lake, run)
+    scored = [
+        {"batch": shard.batch, "shard": shard.name, "run": run, "model": run, **row}
+        for row in _scored(fitted, table)
+    ]
+    path = lake.rows("scores", run, shard)
+    rows.write_rows(lake, path, rows.table_of(scored, rows.SCORES))
+    seconds = time.monotonic() - started
+    log.info("%s %s: %d pairs in %.1f s", STAGE, shard, len(scored), seconds)
+    return lake.commit(
+        STAGE, run, shard, files=[path], rows={"pairs": len(scored)}, seconds=seconds
+    )
+
+
+def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:
+    pairs = pairs_of(table)
+    if len(pairs) and pairs.shape[1] != len(fitted.whitener.mean):
+        raise ModelError(
+            f"the RBM {fitted.run} reads {len(fitted.whitener.mean)} columns, these vectors have "
+            f"{pairs.shape[1]}; score the vectors it was fitted on, or fit it again"
+        )
+    whitener = fitted.whitener
+    joint = joint_machine(fitted.machine, whitener, fitted.metrics["log_z"])
+    names = zip(table["caption_id"].to_pylist(), table["key"].to_pylist(), strict=True)
+    for piece in torch.split(pairs, SCORED_AT_ONCE):
+        cut = whitener.project(piece)
+        columns = (
+            joint.pointwise_mutual_information(cut),
+            pointwise_mutual_information(cut, whitener.covariance, whitener.split),
+            fitted.machine.free_energy(cut @ whitener.mix),
+        )
+        for pmi, gaussian, energy in zip(*(c.tolist() for c in columns), strict=True):
+            caption_id, key = next(names)
+            yield {
+                "caption_id": caption_id,
+                "key": key,
+                "rbm_pmi": pmi,
+                "gaussian_pmi": gaussian,
+                "free_energy": energy,
+            }

@@ -1,0 +1,256 @@
+"""Embeddings -> a fitted RBM, with what it is worth over the Gaussians.
+
+Vectors are read from Parquet, whitened jointly, and a Gaussian-Bernoulli machine is trained on
+them with PCD. Everything random is seeded, and training resumes bit for bit from its last state.
+Rows of one picture are never on both sides of the validation split.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from models.contrastive_divergence import Learner
+from models.gaussian import log_density
+from models.partition import bracketed
+from models.rbm import RBM
+from models.whitening import Whitener, fit_whitener, whitener_from
+from tasks.errors import InputError, ModelError
+from tasks.storage import Lake
+from tasks.vectors import held_out, read_vectors
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RbmFit:
+    """How a machine is fitted.
+
+    Attributes:
+        hidden: hidden units.
+        updates: steps in all.
+        batch_size: rows a step.
+        k: Gibbs sweeps a step.
+        chains: persistent chains.
+        learning_rate: the peak; falls linearly to a fiftieth.
+        weight_decay: on W.
+        learn_variance: train the visible variances too.
+        validation_share: of the pictures, kept for the reported likelihoods.
+        seed: of everything random.
+        save_every: updates between two saved states.
+        ais_chains: of the log Z estimate.
+        ais_betas: steps of its annealing.
+    """
+
+    hidden: int = 64
+    updates: int = 3000
+    batch_size: int = 256
+    k: int = 5
+    chains: int = 256
+    learning_rate: float = 0.01
+    weight_decay: float = 1e-4
+    learn_variance: bool = True
+    validation_share: float = 0.1
+    seed: int = 0
+    save_every: int = 500
+    ais_chains: int = 128
+    ais_betas: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "updates", "batch_size", "k", "chains", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is above 0, not {getattr(self, name)}")
+        for name in ("save_every", "ais_chains", "ais_betas"):
+            if getattr(self, name) < 2:
+                raise InputError(f"{name} is 2 or more, not {getattr(self, name)}")
+        if not 0 < self.validation_share < 1:
+            raise InputError(f"validation_share lies between 0 and 1, not {self.validation_share}")
+
+
+@dataclass(frozen=True, slots=True)
+class RbmMetrics:
+    """One look at a machine in training: free energies per row, and their gap, in nats."""
+
+    update: int
+    free_energy: float
+    free_energy_gap: float
+    grad_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRbm:
+    """A machine with its whitener, its log Z over white columns, and what was measured."""
+
+    run: str
+    machine: RBM
+    whitener: Whitener
+    metrics: dict[str, Any]
+
+
+def fit_rbm(
+    lake: Lake, run: str, vector_run: str, batches: Sequence[str], how: RbmFit
+) -> Iterator[RbmMetrics]:
+    """Fit a machine on the vectors of these batches; nothing happens when that is done.
+
+    Yields a look every `save_every` updates, when the state is saved too.
+
+    Raises:
+        LakeError: there are no vectors.
+        InputError: too few or too many damaged rows.
+        ModelError: training diverged; the last good state is kept.
+    """
+    if lake.exists(_path(run, "rbm.json")):
+        return
+    pairs, keys, dropped = read_vectors(lake, vector_run, batches)
+    outside = held_out(keys, how.validation_share)
+    if min(int(outside.sum()), int((~outside).sum())) < 2:
+        raise InputError(
+            f"{len(pairs)} pairs are too few to hold some out; fit on more, or raise "
+            "validation_share"
+        )
+    width = pairs.shape[1] // 2
+    whitener = fit_whitener([pairs[~outside]], width)
+    train, validation = whitener.transform(pairs[~outside]), whitener.transform(pairs[outside])
+    learner = _learner(lake, run, train, how)
+    yield from _train(lake, run, learner, train, validation, how)
+    facts = {"vectors": vector_run, "batches": list(batches), "dropped_rows": dropped}
+    _finish(lake, run, learner, whitener, (train, validation), facts, how)
+
+
+def _learner(lake: Lake, run: str, train: Tensor, how: RbmFit) -> Learner:
+    """Return a learner at its start, or where the last saved state left it."""
+    generator = torch.Generator().manual_seed(how.seed)
+    machine = RBM(train.shape[1], how.hidden)
+    machine.initialise(train, generator)
+    chains = train[torch.randint(len(train), (how.chains,), generator=generator)]
+    learner = Learner(
+        machine,
+        chains,
+        generator,
+        k=how.k,
+        weight_decay=how.weight_decay,
+        learn_variance=how.learn_variance,
+    )
+    if lake.exists(_path(run, "training.safetensors")):
+        learner.restore(load(lake.read_bytes(_path(run, "training.safetensors"))))
+        log.info("%s goes on from update %d of %d", run, learner.updates, how.updates)
+    return learner
+
+
+def _train(  # where, what, on what and how
+    lake: Lake, run: str, learner: Learner, train: Tensor, validation: Tensor, how: RbmFit
+) -> Iterator[RbmMetrics]:
+    fixed = train[: len(validation)]
+    while learner.updates < how.updates:
+        step = learner.updates
+        batch = train[_batch(len(train), how, step)]
+        share = step / how.updates
+        norm = learner.update(batch, how.learning_rate * (1 - 0.98 * share))
+        if not np.isfinite(norm) or not bool(torch.isfinite(learner.machine.weight).all()):
+            raise ModelError(
+                f"{run} diverged at update {learner.updates} (gradient norm {norm}); its last good "
+                "state is kept: lower learning_rate, or set learn_variance to false, and fit again "
+                "under new settings"
+            )
+        if learner.updates % how.save_every == 0 or learner.updates == how.updates:
+            lake.publish_bytes(_path(run, "training.safetensors"), save(learner.state()))
+            ours = float(learner.machine.free_energy(fixed).mean())
+            theirs = float(learner.machine.free_energy(validation).mean())
+            yield RbmMetrics(learner.updates, theirs, theirs - ours, norm)
+
+
+def _batch(count: int, how: RbmFit, step: int) -> Tensor:
+    """Return which rows step `step` reads: a shuffle of each epoch, from the seed alone."""
+    size = min(how.batch_size, count)
+    per_epoch = count // size
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.Generator(np.random.Philox(key=[how.seed, epoch])).permutation(count)
+    return torch.from_numpy(order[place * size : (place + 1) * size])
+
+
+def _finish(  # noqa: PLR0913  # the run and everything measured on it
+    lake: Lake,
+    run: str,
+    learner: Learner,
+    whitener: Whitener,
+    parts: tuple[Tensor, Tensor],
+    facts: dict[str, Any],
+    how: RbmFit,
+) -> None:
+    train, validation = parts
+    generator = torch.Generator().manual_seed(how.seed + 1)
+    machine = learner.machine
+    start = learner.chains[torch.arange(how.ais_chains) % len(learner.chains)]
+    bracket = bracketed(machine, start, generator, betas=how.ais_betas)
+    log_z = bracket.forward.value
+    ours = machine.log_likelihood(validation, log_z)
+    eye = torch.eye(validation.shape[1], dtype=torch.float64)
+    full = log_density(validation, eye)
+    spread = train.var(0)
+    diagonal = log_density(validation, torch.diag(spread))
+    gain = ours - full
+    metrics = {
+        "log_likelihood": float(ours.mean()),
+        "full_gaussian": float(full.mean()),
+        "nats_over_full_gaussian": float(gain.mean()),
+        "nats_over_full_gaussian_se": float(gain.std() / len(gain) ** 0.5),
+        "nats_over_diagonal_gaussian": float((ours - diagonal).mean()),
+        "log_z": log_z,
+        "log_z_se": bracket.forward.se,
+        "ais_ess": bracket.forward.ess,
+        "log_z_reverse": bracket.reverse.value,
+        "bracket_gap": bracket.gap,
+        "thermalised": bracket.thermalised,
+        "free_energy_gap": float(
+            machine.free_energy(validation).mean() - machine.free_energy(train).mean()
+        ),
+        "kept_columns": whitener.n_kept,
+        "image_columns": whitener.split,
+        "training_rows": len(train),
+        "validation_rows": len(validation),
+    }
+    tensors = {f"machine.{name}": value for name, value in machine.state_dict().items()}
+    tensors |= {f"whitener.{name}": value for name, value in whitener.state().items()}
+    whole = {name: value.clone().contiguous() for name, value in tensors.items()}
+    lake.publish_bytes(_path(run, "rbm.safetensors"), save(whole))
+    record = {"run": run, "settings": asdict(how), "metrics": metrics, **facts}
+    lake.publish_json(_path(run, "rbm.json"), record)
+    log.info(
+        "%s: %+.2f nats over the full Gaussian on %d pairs held out",
+        run,
+        metrics["nats_over_full_gaussian"],
+        len(validation),
+    )
+
+
+def load_rbm(lake: Lake, run: str) -> FittedRbm:
+    """Read a fitted machine.
+
+    Raises:
+        ModelError: it is missing, unfinished or damaged.
+    """
+    try:
+        record = lake.read_json(_path(run, "rbm.json"))
+        tensors = load(lake.read_bytes(_path(run, "rbm.safetensors")))
+        state = {n.removeprefix("machine."): t for n, t in tensors.items() if "machine." in n}
+        white = {n.removeprefix("whitener."): t for n, t in tensors.items() if "whitener." in n}
+        machine = RBM(*state["weight"].shape)
+        machine.load_state_dict(state)
+        return FittedRbm(run, machine, whitener_from(white), record["metrics"])
+    except FileNotFoundError as error:
+        raise ModelError(f"there is no fitted RBM {run} in {lake.root}; fit it first") from error
+    except (KeyError, ValueError, RuntimeError, json.JSONDecodeError) as error:
+        raise ModelError(
+            f"the RBM {run} in {lake.root} is damaged ({str(error)[:100]}); remove "
+            f"{_path(run, '')} and fit it again"
+        ) from error
+
+
+def _path(run: str, name: str) -> str:
+    return f"rbms/{run}/{name}"

@@ -1,0 +1,59 @@
+"""Exported embeddings, read back as pairs of an image vector and a text vector."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks import rows
+from tasks.errors import InputError, LakeError
+from tasks.storage import Lake
+
+log = logging.getLogger(__name__)
+
+MAX_BAD_SHARE = 0.01
+KEY_BUCKETS = 1000
+
+
+def read_vectors(
+    lake: Lake, vector_run: str, batches: Sequence[str]
+) -> tuple[Tensor, list[str], int]:
+    """Return the pairs (N, 2 d) with finite values, their keys, and how many were dropped."""
+    found = [p for b in batches for p in lake.glob(f"vectors/{vector_run}/{b}/*.parquet")]
+    tables = [rows.read_rows(lake, path) for path in found]
+    if not any(len(table) for table in tables):
+        raise LakeError(
+            f"there are no vectors of {vector_run} for {', '.join(batches)} in {lake.root}; "
+            "run embedding first"
+        )
+    pairs = torch.cat([pairs_of(table) for table in tables if len(table)])
+    keys = [key for table in tables for key in table["key"].to_pylist()]
+    whole = torch.isfinite(pairs).all(1)
+    dropped = int((~whole).sum())
+    if dropped > MAX_BAD_SHARE * len(pairs):
+        raise InputError(
+            f"{dropped} of {len(pairs)} vectors of {vector_run} hold NaN or infinite values; the "
+            "model that wrote them is broken: embed again with another"
+        )
+    if dropped:
+        log.warning("dropped %d of %d vectors that are not finite", dropped, len(pairs))
+    return pairs[whole], [k for k, good in zip(keys, whole.tolist(), strict=True) if good], dropped
+
+
+def pairs_of(table: Any) -> Tensor:
+    """Return image and text vectors side by side, float64 (N, 2 d)."""
+    parts = []
+    for name in ("image_embedding", "text_embedding"):
+        column = table[name].combine_chunks()
+        values = column.flatten().to_numpy(zero_copy_only=False)
+        parts.append(torch.from_numpy(values.reshape(len(table), -1).astype(np.float64)))
+    return torch.cat(parts, 1)
+
+
+def held_out(keys: Sequence[str], share: float) -> Tensor:
+    """Say of each row, by its picture's key alone, whether it is kept for validation."""
+    places = [int(key[:12], 16) % KEY_BUCKETS for key in keys]
+    return torch.tensor([place < share * KEY_BUCKETS for place in places])
