@@ -1,0 +1,10 @@
+-- Is a picture that has grey levels without an edge?
+-- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- flat drawings have no edges either and are sharp, hence the entropy
+select
+    batch,
+    caption_id,
+    lap_var as value,
+    $min_lap_var as threshold
+from candidate
+where lap_var < $min_lap_var and entropy >= $sharp_entropy

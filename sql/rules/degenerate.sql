@@ -1,0 +1,9 @@
+-- Did the captioner write nothing that is a sentence?
+-- reads candidate; returns batch, caption_id, value and threshold of the offenders
+select
+    batch,
+    caption_id,
+    1 as value,
+    null::double as threshold
+from candidate
+where degenerate

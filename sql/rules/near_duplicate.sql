@@ -1,0 +1,9 @@
+-- Is the picture a copy of another one that is kept?
+-- reads candidate; returns batch, caption_id, value and threshold of the offenders
+select
+    batch,
+    caption_id,
+    duplicate_distance as value,
+    null::double as threshold
+from candidate
+where keeper is not null

@@ -1,0 +1,134 @@
+-- What is known of every caption that could be trained on?
+-- reads caption, web, score, rbm_score, duplicate, leakage; returns a row a caption, every signal a column
+with
+
+picture as (
+    select
+        batch,
+        key,
+        domain,
+        original_width,
+        original_height,
+        lap_var,
+        entropy,
+        flat_frac
+    from web
+    where outcome = 'kept'
+),
+
+twin as (
+    select
+        parse_path(path)[-2] as batch,
+        key,
+        min_by(keeper, distance) as keeper,
+        min(distance) as duplicate_distance
+    from duplicate
+    where key <> keeper
+    group by all
+),
+
+repeated as (
+    select
+        batch,
+        text_norm_hash,
+        count(distinct key) as repeats,
+        count(distinct domain) as domains
+    from caption
+    join picture using (batch, key)
+    where source = 'web' and text_norm_hash is not null
+    group by all
+),
+
+web_texts as (
+    select
+        batch,
+        count(*) as n_texts
+    from caption
+    where source = 'web'
+    group by all
+),
+
+-- A text is repeated too often when it is a large share of its batch, or widespread over domains.
+allowed as (
+    select
+        batch,
+        text_norm_hash,
+        repeats,
+        case
+            when domains > $repeated_domains
+                then greatest($repeated_count, $repeated_share_of_domains * n_texts)
+            else greatest($repeated_count, $repeated_share * n_texts)
+        end as repeats_allowed
+    from repeated
+    join web_texts using (batch)
+),
+
+itc_cuts as (
+    select quantile_cont(itc_cosine, 1 - $itc_fraction) as itc_cut
+    from score
+    join caption using (batch, caption_id)
+    where source = 'web' and not isnan(itc_cosine)
+),
+
+rbm_cuts as (
+    select
+        source,
+        quantile_cont(rbm_score.rbm_pmi, $rbm_pmi_quantile) as rbm_pmi_cut
+    from rbm_score
+    join caption using (batch, caption_id)
+    where not isnan(rbm_score.rbm_pmi)
+    group by all
+),
+
+final as (
+    select
+        caption.batch,
+        caption.shard,
+        caption.key,
+        caption.caption_id,
+        caption.run,
+        caption.source,
+        caption.text,
+        caption.n_chars,
+        caption.n_words,
+        caption.lang,
+        caption.lang_conf,
+        caption.alpha_ratio,
+        caption.digit_ratio,
+        caption.special_ratio,
+        caption.char_rep,
+        caption.has_stop_phrase,
+        caption.is_filename,
+        caption.url_in_text,
+        caption.pii_flag,
+        caption.degenerate,
+        allowed.repeats,
+        allowed.repeats_allowed,
+        picture.original_width,
+        picture.original_height,
+        picture.lap_var,
+        picture.entropy,
+        picture.flat_frac,
+        twin.keeper,
+        twin.duplicate_distance,
+        leakage.leakage_distance,
+        score.itm_probability,
+        score.itc_cosine,
+        itc_cuts.itc_cut,
+        rbm_score.rbm_pmi,
+        rbm_cuts.rbm_pmi_cut
+    from caption
+    join picture using (batch, key)
+    left join twin using (batch, key)
+    left join leakage using (batch, key)
+    left join score using (batch, caption_id)
+    left join rbm_score using (batch, caption_id)
+    left join rbm_cuts using (source)
+    left join allowed
+        on allowed.batch = caption.batch
+        and allowed.text_norm_hash = caption.text_norm_hash
+        and caption.source = 'web'
+    cross join itc_cuts
+)
+
+select * from final

@@ -1,0 +1,137 @@
+"""The door to DuckDB: statements of `sql/` by name, over the lake's Parquet files.
+
+DuckDB's own S3 extension has to be downloaded; a lake that is not on this disk is therefore read
+through its fsspec file system.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from sql.statements import statement
+from tasks.errors import LakeError
+from tasks.storage import Lake
+
+PARAMETER = re.compile(r"\$([a-z_]+)")
+
+
+class Database:
+    """One DuckDB connection that runs the statements of `sql/` by name.
+
+    Args:
+        path: a database file; empty means in memory.
+        memory_limit: such as "4GB"; empty leaves DuckDB's default, 80 % of the machine.
+        read_only: open an existing file beside other readers.
+    """
+
+    def __init__(
+        self, path: str | Path = "", *, memory_limit: str = "", read_only: bool = False
+    ) -> None:
+        self.connection = duckdb.connect(str(path) or ":memory:", read_only=read_only)
+        if not read_only:
+            # Statements say in which order rows come; keeping that of the files costs memory.
+            self.connection.execute("set preserve_insertion_order = false")
+        if memory_limit:
+            self.connection.execute("set memory_limit = $limit", {"limit": memory_limit})
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; a file is whole after it."""
+        self.connection.close()
+
+    def run(self, name: str, **parameters: Any) -> None:
+        """Run a statement for what it changes."""
+        text = statement(name)
+        self.connection.execute(text, _used(text, parameters)).fetchall()
+
+    def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a statement and return its rows."""
+        return self.ask(statement(name), **parameters)
+
+    def ask(self, question: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a question written elsewhere, such as by a person, and return its rows."""
+        # execute() streams and owns the connection until it is drained: fetch at once.
+        cursor = self.connection.execute(question, _used(question, parameters))
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def table(self, name: str, **parameters: Any) -> pa.Table:
+        """Run a statement and return its rows as an Arrow table."""
+        text = statement(name)
+        return self.connection.sql(text, params=_used(text, parameters)).to_arrow_table()
+
+    def create(self, table: str, name: str, **parameters: Any) -> None:
+        """Make a table of a statement's rows."""
+        text = statement(name)
+        filled = f"create or replace table {_quoted(table)} as\n{text}"
+        self.connection.execute(filled, _used(text, parameters)).fetchall()
+
+    def append(self, table: str, name: str, label: str, **parameters: Any) -> None:
+        """Add a statement's rows to a table, under `label` in the column `rule`."""
+        text = statement(name).rstrip().rstrip(";")
+        filled = (
+            f"insert into {_quoted(table)} by name\nselect $label as rule, found.* from (\n{text}\n"
+            ") as found"
+        )
+        self.connection.execute(filled, {"label": label, **_used(text, parameters)}).fetchall()
+
+    def load(self, table: str, lake: Lake, files: Sequence[str], schema: pa.Schema) -> None:
+        """Make a table of Parquet files, with a column `path`; empty when there are none.
+
+        A lake in which a stage has not run yet is as good as any: its tables are empty.
+
+        Raises:
+            LakeError: a file is missing, damaged, or lacks a column.
+        """
+        if not files:
+            empty = schema.append(pa.field("path", pa.string())).empty_table()
+            self.connection.from_arrow(empty).create(table)
+            return
+        columns = ", ".join(_quoted(name) for name in schema.names)
+        try:
+            self._parquet(lake, files).project(f"{columns}, filename as path").create(table)
+        except duckdb.Error as error:
+            first = str(error).splitlines()[0]
+            raise LakeError(
+                f"the table {table} cannot be read from {len(files)} Parquet files of {lake.root} "
+                f"({first}); remove the damaged file with its commit record and run its stage again"
+            ) from error
+
+    def _parquet(self, lake: Lake, files: Sequence[str]) -> Any:
+        paths = [lake.path(file) for file in files]
+        if not lake.is_local:
+            file_system = lake.fs
+            paths = [str(file_system.unstrip_protocol(path)) for path in paths]
+            if not self.connection.filesystem_is_registered(_protocol(file_system)):
+                self.connection.register_filesystem(file_system)
+        return self.connection.read_parquet(paths, union_by_name=True, filename=True)
+
+
+def _used(text: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters a statement names: DuckDB refuses any other."""
+    named = set(PARAMETER.findall(text))
+    return {name: value for name, value in parameters.items() if name in named}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _protocol(file_system: Any) -> str:
+    protocol = file_system.protocol
+    return protocol if isinstance(protocol, str) else str(protocol[0])
