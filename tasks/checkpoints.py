@@ -214,7 +214,7 @@ def _located(lake: Lake, uri: str) -> tuple[Lake, str]:
         # Only here: a GPU host without MLflow loads every other kind of address.
         from tasks.registry import download
 
-        return _outside(Path(download(uri)))
+        return _outside(download(uri, lake))
     if uri.startswith("checkpoints/"):
         if len(uri.rstrip("/").split("/")) > 2:
             return lake, uri.rstrip("/")
