@@ -41,10 +41,10 @@ class Furniture:
     height: int
 
 
-LOGO = Furniture("/assets/logo.png", f"{NAME} logo", "camera", 72, 72)
+LOGO = Furniture("/assets/logo.png", f"{NAME} logo", "house", 72, 72)
 ICONS = (
     Furniture("/assets/icons/home.png", "home", "house", 20, 20),
-    Furniture("/assets/icons/contact.png", "contact us", "telephone", 20, 20),
+    Furniture("/assets/icons/contact.png", "contact us", "key", 20, 20),
     Furniture("/assets/icons/login.png", "log in", "key", 20, 20),
 )
 BANNER = Furniture("/assets/banner.png", "advertisement", "rocket", 468, 60)

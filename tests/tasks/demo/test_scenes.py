@@ -19,8 +19,8 @@ def test_a_caption_names_things_counts_and_ground() -> None:
 
 
 def test_three_kinds_are_listed_with_a_comma_and_an_article() -> None:
-    counts = {"apple": 1, "owl": 1, "dog": 1}
-    assert english(counts, "grey", 0) == "an apple, an owl and a dog on a grey background"
+    counts = {"apple": 1, "elephant": 1, "dog": 1}
+    assert english(counts, "grey", 0) == "an apple, an elephant and a dog on a grey background"
 
 
 def test_the_same_caption_stands_in_three_languages() -> None:
@@ -36,12 +36,12 @@ def test_no_ground_needs_the_article_an() -> None:
 
 def test_every_kind_is_drawn_in_both_hands() -> None:
     drawn = {(kind, hand): drawing_path(kind, hand) for kind in KINDS for hand in HANDS}
-    assert len(KINDS) == 40
-    assert len(set(drawn.values())) == 80
+    assert len(KINDS) == 24
+    assert len(set(drawn.values())) == 48
 
 
 def test_a_sprite_has_the_side_asked_for_and_a_clear_surround() -> None:
-    for kind, hand in itertools.product(("anchor", "bicycle", "trumpet"), HANDS):
+    for kind, hand in itertools.product(("guitar", "bicycle", "rocket"), HANDS):
         drawn = sprite(kind, hand, 41)
         assert max(drawn.size) == 41
         alpha = np.asarray(drawn.getchannel("A"))
