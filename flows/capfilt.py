@@ -4,7 +4,7 @@ from prefect import flow, unmapped
 
 from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import this_machine
-from flows.runs import run_name
+from flows.runs import exact, run_name
 from tasks import capfilt as stage
 
 CAPTIONER = "models:/caplift-captioner@champion"
@@ -39,17 +39,18 @@ def capfilt(
     opened = machine.open_lake(lake)
     settings = how or stage.CapFilt()
     shards = opened.planned(batch)
-    captions = run_name("captions", settings, captioner)
-    scores = run_name("scores", settings, filter_model, captions)
+    writer, judge = exact(opened, captioner), exact(opened, filter_model)
+    captions = run_name("captions", settings, writer)
+    scores = run_name("scores", settings, judge, captions)
     fixed = (unmapped(settings), unmapped(machine.device))
     with placed(gpu=True):
         written = caption_shard.map(
-            unmapped(opened), unmapped(captions), shards, unmapped(captioner), *fixed
+            unmapped(opened), unmapped(captions), shards, unmapped(writer), *fixed
         )
         finished(written, f"shards of {batch} captioned")
         runs = unmapped((INGESTED, captions))
         judged = score_shard.map(
-            unmapped(opened), unmapped(scores), shards, runs, unmapped(filter_model), *fixed
+            unmapped(opened), unmapped(scores), shards, runs, unmapped(judge), *fixed
         )
         finished(judged, f"shards of {batch} scored")
     return {"batch": batch, "captions": captions, "scores": scores}

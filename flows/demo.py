@@ -6,31 +6,31 @@ stopped, or says that all is done.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from flows.command import answering, show_our_lines
 from flows.environment import PREFECT_DEFAULTS, QUIET, set_defaults
+from tasks.commands import run_command
 from tasks.errors import InputError
 
 SITES = ("default", "gimp")
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Build the site, serve it, run the pipeline over it and say what came of it."""
     parser = argparse.ArgumentParser(prog="python -m flows.demo", description=main.__doc__)
     parser.add_argument("--site", default="default", help=" or ".join(SITES))
     parser.add_argument("--folder", default="demo", help="everything is kept below it")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.site not in SITES:
         raise InputError(f"SITE is {given.site!r}; it can be {' or '.join(SITES)}")
     folder = Path(given.folder).absolute() / given.site
     set_defaults(PREFECT_DEFAULTS, QUIET)
-    show_our_lines()
     # Only now: Prefect reads its settings when it is imported.
-    from flows.demo_run import run_demo
+    from flows.demonstration import run_demo
 
     run_demo(given.site, folder)
 
 
 if __name__ == "__main__":
-    sys.exit(answering(main))
+    sys.exit(run_command(main, sys.argv[1:]))

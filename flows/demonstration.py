@@ -1,6 +1,5 @@
 """The demo's plan, and its run: build the site, serve it, crawl it, say what came of it."""
 
-import contextlib
 import logging
 from pathlib import Path
 
@@ -35,17 +34,14 @@ def run_demo(site: str, folder: Path) -> None:
     Raises:
         CapliftError: the folder cannot be written, or the site's port is taken.
     """
-    console = Console(soft_wrap=True)
-    machine = this_machine()
-    root = str(folder / "lake")
-    lake = machine.open_lake(root, create=True)
+    lake = this_machine().open_lake(str(folder / "lake"), create=True)
     facts = _built(site, folder / "site")
     log.info("the site: %d pictures on %d pages", facts.pictures, facts.pages)
     plan = plan_for(facts)
     write_truth(lake, plan.web.batch, facts)
     with serving(facts.served, facts.port):
-        done = pipeline(plan, root)
-    tell(console, lake, done["run"], machine.mlflow_uri(lake))
+        done = pipeline(plan, lake.root)
+    tell(Console(soft_wrap=True), lake, done["summary"])
 
 
 def _built(site: str, folder: Path) -> SiteFacts:

@@ -4,7 +4,7 @@ from prefect import flow, unmapped
 
 from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import this_machine
-from flows.runs import run_name
+from flows.runs import exact, run_name
 from tasks import embedding as stage
 
 CHAMPION = "models:/caplift-blip@champion"
@@ -36,7 +36,8 @@ def embedding(
     machine = this_machine()
     opened = machine.open_lake(lake)
     settings = how or stage.Embedding()
-    run = run_name("vectors", settings, model, chosen)
+    address = exact(opened, model)
+    run = run_name("vectors", settings, address, chosen)
     shards = [shard for batch in batches for shard in opened.planned(batch)]
     with placed(gpu=True):
         futures = embed_shard.map(
@@ -44,7 +45,7 @@ def embedding(
             unmapped(run),
             shards,
             unmapped(chosen),
-            unmapped(model),
+            unmapped(address),
             unmapped(settings),
             unmapped(machine.device),
         )

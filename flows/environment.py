@@ -31,7 +31,8 @@ PREFECT_DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
 }
-QUIET = {"PREFECT_LOGGING_LEVEL": "ERROR", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
+# At a terminal our own lines are shown; an error ends the command and is printed by it.
+QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 # A worker's runs: our own log lines reach Prefect's page of the run they belong to.
 SPOKEN = {"PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,models", "PREFECT_LOGGING_ROOT_LEVEL": "INFO"}
 

@@ -7,7 +7,6 @@ from flows.environment import this_machine
 from flows.runs import run_name
 from flows.training import followed
 from tasks import finetuning as stage
-from tasks.registry import Tracker
 from tasks.samples import selection_digest
 from tasks.storage import Lake
 
@@ -17,10 +16,9 @@ def captioner(
     lake: Lake, run: str, start: str, selections: tuple[str, ...], how: stage.Finetuning
 ) -> str:
     """Finetune a captioner (language loss only); return its address."""
-    machine = this_machine()
-    steps = stage.finetune_captioner(lake, run, start, selections, how, machine.device)
-    with Tracker(machine.mlflow_uri(lake), run, stage="finetuning") as tracker:
-        return followed(lake, run, steps, how.steps, tracker)
+    device = this_machine().device
+    steps = stage.finetune_captioner(lake, run, start, selections, how, device)
+    return followed(lake, run, selections, how, steps)
 
 
 @job_task("filter {run}")
@@ -28,10 +26,9 @@ def caption_filter(
     lake: Lake, run: str, start: str, selections: tuple[str, ...], how: stage.Finetuning
 ) -> str:
     """Finetune a filter (contrastive and matching losses); return its address."""
-    machine = this_machine()
-    steps = stage.finetune_filter(lake, run, start, selections, how, machine.device)
-    with Tracker(machine.mlflow_uri(lake), run, stage="finetuning") as tracker:
-        return followed(lake, run, steps, how.steps, tracker)
+    device = this_machine().device
+    steps = stage.finetune_filter(lake, run, start, selections, how, device)
+    return followed(lake, run, selections, how, steps)
 
 
 @flow(name="finetuning")

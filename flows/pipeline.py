@@ -5,30 +5,25 @@ has to be running. Run again, it finds what is committed and does the rest.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from prefect import flow
+from prefect.context import refresh_global_settings_context
+from prefect.logging.configuration import setup_logging
+from rich.console import Console
 
-from flows.capfilt import capfilt
-from flows.embedding import embedding
-from flows.environment import revision, this_machine
-from flows.evaluation import evaluation, registration
-from flows.finetuning import finetuning
-from flows.ingestion import ingestion
+from flows.chain import Chain
+from flows.environment import PREFECT_DEFAULTS, QUIET, set_defaults, this_machine
 from flows.plan import Plan
-from flows.pretraining import pretraining
 from flows.quality import quality, require_gates
-from flows.rbm import rbm
 from flows.runs import run_name
-from flows.selection import selection
-from flows.summary import PipelineResult, Story
-
-log = logging.getLogger(__name__)
+from flows.summary import write_summary
+from flows.telling import tell
+from tasks.commands import run_command
+from tasks.settings import read_plan, settings_from
 
 
 @flow(name="pipeline")
@@ -40,8 +35,56 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
         lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
 
     Returns:
-        The run's name, and where in the lake its summary lies.
+        The `run`, and its `summary`: a path in the lake.
     """
     opened = this_machine().open_lake(lake, create=True)
     run = run_name("pipeline", plan)
-    opened.publish_json(f"runs/{run}/plan.json", {"plan": asdict(plan), "revision": revision()})
+    # Before anything runs: whoever finds half a run finds what it was meant to be.
+    opened.publish_json(f"runs/{run}/plan.json", asdict(plan))
+    chain = Chain(plan, opened)
+    web, seed = plan.web.batch, plan.seed.batch
+    chain.ingest()
+    require_gates(opened)
+    chain.select("raw", "raw", web)
+    chain.select("human", "human", seed)
+    chain.pretrain("raw", "raw", "human")
+    start = "raw"
+    for _ in range(plan.rounds):
+        chain.finetune(start)
+        chain.caption_and_score()
+        chain.select(
+            "kept",
+            plan.selection.policy,
+            web,
+            caption_runs=(chain.runs["captions"],),
+            score_run=chain.runs["scores"],
+        )
+        require_gates(opened)
+        chain.pretrain("selected", "kept", "human")
+        start = "selected"
+    chain.fit_rbm("selected", "kept")
+    chain.evaluate("raw", "captioner", "filter", "selected")
+    chain.register(run)
+    places = quality(run, opened.root)
+    summary = write_summary(opened, chain.result(run, places))
+    return {"run": run, "summary": summary}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run a plan with an embedded Prefect and print what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m flows.pipeline", description=main.__doc__)
+    parser.add_argument("plan", type=Path, help="a JSON file; its keys are those of flows.plan")
+    parser.add_argument("--lake", default="", help="a folder or an fsspec URL, not CAPLIFT_LAKE")
+    given = parser.parse_args(arguments)
+    plan = settings_from(Plan, read_plan(given.plan))
+    # Prefect has read its settings at import, before ours were there.
+    set_defaults(PREFECT_DEFAULTS, QUIET)
+    refresh_global_settings_context()
+    setup_logging()
+    lake = this_machine().open_lake(given.lake, create=True)
+    done = pipeline(plan, lake.root)
+    tell(Console(soft_wrap=True), lake, done["summary"])
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, sys.argv[1:]))

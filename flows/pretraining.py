@@ -7,7 +7,6 @@ from flows.environment import revision, this_machine
 from flows.runs import run_name
 from flows.training import followed
 from tasks import pretraining as stage
-from tasks.registry import Tracker
 from tasks.samples import selection_digest
 from tasks.storage import Lake
 
@@ -15,10 +14,9 @@ from tasks.storage import Lake
 @job_task("pretrain {run}")
 def pretrain(lake: Lake, run: str, selections: tuple[str, ...], how: stage.Pretraining) -> str:
     """Pretrain to the end, or from the newest checkpoint on; return the model's address."""
-    machine = this_machine()
-    steps = stage.pretrain(lake, run, selections, how, machine.device, revision())
-    with Tracker(machine.mlflow_uri(lake), run, stage="pretraining") as tracker:
-        return followed(lake, run, steps, how.steps, tracker)
+    device = this_machine().device
+    steps = stage.pretrain(lake, run, selections, how, device, revision())
+    return followed(lake, run, selections, how, steps)
 
 
 @flow(name="pretraining")

@@ -3,7 +3,9 @@
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from flows.environment import this_machine
 from tasks.rows import fingerprint
+from tasks.storage import Lake
 
 
 def run_name(stage: str, *facts: Any) -> str:
@@ -13,6 +15,23 @@ def run_name(stage: str, *facts: Any) -> str:
     and goes on from there; any other choice writes beside it.
     """
     return f"{stage}-{fingerprint([_plain(fact) for fact in facts])}"
+
+
+def exact(lake: Lake, address: str) -> str:
+    """Return an address that always means one model: an alias becomes the version it points to.
+
+    A run that was named after `models:/caplift-captioner@champion` would be taken for done when
+    another version is the champion.
+
+    Raises:
+        ModelError: there is no such model or alias.
+    """
+    if not address.startswith("models:/") or "@" not in address:
+        return address
+    from tasks.registry import lineage  # MLflow takes seconds to import
+
+    found = lineage(this_machine().mlflow_uri(lake), address)
+    return f"models:/{found['name']}/{found['version']}"
 
 
 def _plain(fact: Any) -> Any:

@@ -14,14 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from flows.command import answering
 from flows.environment import PREFECT_DEFAULTS, SPOKEN, child_environment, this_machine
+from tasks.commands import run_command
 from tasks.errors import CapliftError, InputError
 from tasks.storage import open_lake
 
@@ -226,12 +226,12 @@ def _watch(services: list[Service]) -> None:
         time.sleep(1)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m flows.serve", description=main.__doc__)
     parser.add_argument("--prefect-port", type=int, default=Ports().prefect)
     parser.add_argument("--mlflow-port", type=int, default=Ports().mlflow)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ports = Ports(prefect=given.prefect_port, mlflow=given.mlflow_port)
     lake = this_machine().lake
@@ -257,4 +257,4 @@ def _say_where(console: Console, ports: Ports, lake: str, logs: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(answering(main))
+    sys.exit(run_command(main, sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""What a pipeline run did, in numbers: collected stage by stage, written into the lake at the end."""
+"""What a pipeline run did, in numbers: told stage by stage, written into the lake at the end."""
 
 import time
 from dataclasses import asdict, dataclass, field
@@ -25,29 +25,30 @@ class PipelineResult:
     Attributes:
         run: the run's name.
         stages: one row a stage, in order.
-        selections: id and counts of each selection, by policy.
-        models: address of each model: raw, selected, captioner, filter.
-        scores: what the evaluation found, by model.
-        filter: precision and recall against the planted truth; empty without truth.
+        selections: the card of each selection: raw, human, kept.
+        models: address of each model: raw, captioner, filter, selected.
+        runs: names of the runs that hold captions, scores, vectors, evaluations and the RBM.
+        scores: the evaluation of each model.
+        against_raw: how much better the model of the selected pairs is, by paired resampling.
+        filter: the filter against the planted truth; empty where there is none.
         rbm: the RBM's metrics.
-        registered: name and version of each registered model.
-        places: where the lake, the report, the database and the registry are.
+        registered: version of each registered model, and which of them are champions.
+        places: where the report, the database and the registry are.
+        revision: git revision of the code.
     """
 
     run: str
     stages: tuple[StageRow, ...]
     selections: dict[str, Any]
     models: dict[str, str]
+    runs: dict[str, str]
     scores: dict[str, Any]
+    against_raw: dict[str, Any]
     filter: dict[str, Any]
     rbm: dict[str, Any]
     registered: dict[str, str]
     places: dict[str, str]
-
-    @property
-    def path(self) -> str:
-        """Where the summary lies in the lake."""
-        return f"runs/{self.run}/summary.json"
+    revision: str
 
 
 @dataclass(slots=True)
@@ -68,5 +69,13 @@ class Story:
 
 def write_summary(lake: Lake, result: PipelineResult) -> str:
     """Publish the summary and return where it lies."""
-    lake.publish_json(result.path, asdict(result))
-    return result.path
+    path = f"runs/{result.run}/summary.json"
+    lake.publish_json(path, asdict(result))
+    return path
+
+
+def read_summary(lake: Lake, path: str) -> PipelineResult:
+    """Read a summary that `write_summary` has published."""
+    kept = lake.read_json(path)
+    stages = tuple(StageRow(**row) for row in kept.pop("stages"))
+    return PipelineResult(**kept, stages=stages)

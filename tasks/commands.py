@@ -1,4 +1,4 @@
-"""How `python -m tasks.<stage>` ends: quietly, or with one line a person can act on."""
+"""How `python -m tasks.<stage>` and `python -m flows.<name>` speak and end."""
 
 import logging
 import sys
@@ -6,13 +6,34 @@ from collections.abc import Callable, Sequence
 
 from tasks.errors import CapliftError
 
+OURS = ("flows", "tasks", "models", "__main__")
+
 
 def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """Run a stage's command; return 0, or 2 after one line on stderr about a mendable error."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    """Run a command and return its exit status.
+
+    0 when it is done, 2 after one line on stderr about an error a person can mend, 130 after
+    Ctrl-C.
+    """
+    _show_our_lines()
     try:
         main(arguments)
     except CapliftError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; what is committed stays, run it again to go on\n")
+        return 130
     return 0
+
+
+def _show_our_lines() -> None:
+    """Print our log lines to stderr; of the libraries only warnings, as Python does by itself."""
+    if logging.getLogger().handlers:  # somebody has arranged it already
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for name in OURS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers = [handler]

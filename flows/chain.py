@@ -1,0 +1,160 @@
+"""The stages of one run, each a step that remembers what the next ones need."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from flows.capfilt import INGESTED, capfilt
+from flows.embedding import embedding
+from flows.environment import revision, this_machine
+from flows.evaluation import evaluation, judge_filter
+from flows.finetuning import finetuning
+from flows.ingestion import ingestion
+from flows.plan import Plan
+from flows.pretraining import pretraining
+from flows.rbm import rbm
+from flows.registration import candidates, register
+from flows.selection import selection
+from flows.summary import PipelineResult, Story
+from tasks.evaluation import compare, read_report
+from tasks.selection import SelectionCard
+from tasks.storage import Lake
+
+
+@dataclass(slots=True)
+class Chain:
+    """A run under way: its plan, its lake, and what each stage has handed back.
+
+    Attributes:
+        plan: every choice.
+        lake: where everything is kept.
+        story: the rows of the summary.
+        selections: cards by name: raw, human, kept.
+        models: addresses by name: raw, captioner, filter, selected, rbm.
+        runs: run names by what they hold: captions, scores, vectors, evaluations …
+        found: what was measured: filter, rbm, scores, against_raw.
+        registered: version and alias of each registered model.
+    """
+
+    plan: Plan
+    lake: Lake
+    story: Story = field(default_factory=Story)
+    selections: dict[str, SelectionCard] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
+    registered: dict[str, str] = field(default_factory=dict)
+
+    def ingest(self) -> None:
+        """Fetch the web, the seed and the held-out pictures."""
+        for source in (self.plan.web, self.plan.seed, self.plan.held_out):
+            done = ingestion(source, self.plan.ingestion, self.lake.root)
+            twins = f"{done['duplicates']} repeat another"
+            self.story.tell(
+                f"ingestion {source.batch}", int(done["planned"]), int(done["kept"]), twins
+            )
+
+    def select(self, name: str, policy: str, batch: str, **runs: Any) -> None:
+        """Choose captions of a batch by a policy; the thresholds are the plan's."""
+        held_out = (self.plan.held_out.batch,)
+        how = replace(
+            self.plan.selection,
+            policy=policy,
+            batches=(batch,),
+            evaluation_batches=held_out,
+            **runs,
+        )
+        card = selection(how, self.lake.root)
+        self.selections[name] = card
+        counts = card.counts
+        self.story.tell(f"selection {policy}", counts["captions"], counts["selected"], _rates(card))
+
+    def pretrain(self, name: str, *selections: str) -> None:
+        """Train a model on some of the selections."""
+        cards = [self.selections[one] for one in selections]
+        ids = tuple(card.id for card in cards)
+        self.models[name] = pretraining(ids, self.plan.pretraining, self.lake.root)
+        seen = sum(card.counts["selected"] for card in cards)
+        self.story.tell(f"pretraining {name}", seen, note=self.models[name])
+
+    def finetune(self, start: str) -> None:
+        """Make the captioner and the filter out of a model and the human captions."""
+        human = self.selections["human"]
+        halves = finetuning(
+            self.models[start], (human.id,), self.plan.captioner, self.plan.filter, self.lake.root
+        )
+        self.models |= halves
+        self.story.tell("finetuning", human.counts["selected"], note="captioner and filter")
+
+    def caption_and_score(self) -> None:
+        """Let the captioner write for every web picture and the filter judge every text."""
+        writer, judge = self.models["captioner"], self.models["filter"]
+        batch = self.plan.web.batch
+        done = capfilt(batch, writer, judge, self.plan.capfilt, self.lake.root)
+        self.runs |= {"captions": done["captions"], "scores": done["scores"]}
+        self.found["filter"] = judge_filter(self.lake, done["scores"], batch)
+        written = self._rows("captioning", done["captions"], "captions")
+        self.story.tell("capfilt", written, self._rows("scoring", done["scores"], "scores"))
+
+    def fit_rbm(self, model: str, selected: str) -> None:
+        """Fit an RBM on the vectors of what was selected, and rank every pair of the web by it."""
+        batches, address = (self.plan.web.batch,), self.models[model]
+        fitted_on = embedding(batches, address, self.selections[selected].id, lake=self.lake.root)
+        everything = (INGESTED, self.runs["captions"])
+        ranked = embedding(batches, address, everything, lake=self.lake.root)
+        self.story.tell("embedding", None, self._rows("embedding", ranked, "pairs"))
+        done = rbm(fitted_on, batches, ranked, self.plan.rbm, self.lake.root)
+        self.runs |= {"vectors": ranked, "rbm": done["run"]}
+        self.models["rbm"] = f"rbms/{done['run']}"
+        self.found["rbm"] = done["metrics"]
+        self.story.tell("rbm", None, None, done["run"])
+
+    def evaluate(self, *names: str) -> None:
+        """Score models on the held-out pictures, and what selecting is worth against raw pairs."""
+        reports = {}
+        for name in names:
+            batch = self.plan.held_out.batch
+            run = evaluation(self.models[name], batch, self.plan.evaluation, self.lake.root)
+            reports[name] = read_report(self.lake, run)
+            self.runs[f"evaluation {name}"] = run
+            self.story.tell(f"evaluation {name}", reports[name].images, note=run)
+        self.found["scores"] = {name: asdict(report) for name, report in reports.items()}
+        self.found["against_raw"] = {
+            score: asdict(one)
+            for score, one in compare(self.lake, reports["raw"], reports["selected"]).items()
+        }
+
+    def register(self, run: str) -> None:
+        """Put the finished models into the registry, and those that pass their gate to use."""
+        digests = {name: card.digest for name, card in self.selections.items()}
+        for candidate in candidates(run, self.models, self.found, digests):
+            self.registered[candidate.name] = register(self.lake, candidate)
+        self.story.tell("registration", rows_out=len(self.registered))
+
+    def result(self, run: str, places: dict[str, str]) -> PipelineResult:
+        """Return the run's summary."""
+        return PipelineResult(
+            run=run,
+            stages=tuple(self.story.rows),
+            selections={name: asdict(card) for name, card in self.selections.items()},
+            models=self.models,
+            runs=self.runs,
+            scores=self.found["scores"],
+            against_raw=self.found["against_raw"],
+            filter=self.found["filter"],
+            rbm=self.found["rbm"],
+            registered=self.registered,
+            places={**places, "registry": this_machine().mlflow_uri(self.lake)},
+            revision=revision(),
+        )
+
+    def _rows(self, stage: str, run: str, count: str) -> int:
+        """Add up one count of a stage's commits over the web batch."""
+        shards = self.lake.committed(stage, run, self.plan.web.batch)
+        return sum(self.lake.commit_of(stage, run, shard).rows.get(count, 0) for shard in shards)
+
+
+def _rates(card: SelectionCard) -> str:
+    """Return the share kept of each source, such as "web 61.2 %, synthetic 88.0 %"."""
+    sources: Mapping[str, Mapping[str, float]] = card.sources
+    return ", ".join(f"{name} {one['keep_rate']:.1%}" for name, one in sources.items())
