@@ -17,7 +17,7 @@ from flows.registration import candidates, register
 from flows.selection import selection
 from flows.summary import PipelineResult, Story
 from tasks.evaluation import compare, read_report
-from tasks.selection import SelectionCard
+from tasks.selection import SelectionCard, Thresholds
 from tasks.storage import Lake
 
 
@@ -54,17 +54,25 @@ class Chain:
                 f"ingestion {source.batch}", int(done["planned"]), int(done["kept"]), twins
             )
 
-    def select(self, name: str, policy: str, batch: str, **runs: Any) -> None:
-        """Choose captions of a batch by a policy; the thresholds are the plan's."""
+    def select_unjudged(self, name: str, policy: str, batch: str) -> None:
+        """Choose captions of a batch without a model's judgement.
+
+        Of the plan's thresholds only leakage counts here: another ITM threshold must not train the
+        model of the raw pairs again.
+        """
+        bits = self.plan.selection.thresholds.leakage_distance
+        self._select(name, policy, batch, thresholds=Thresholds(leakage_distance=bits))
+
+    def select_judged(self, name: str) -> None:
+        """Choose captions of the web by the plan's policy and the filter's scores."""
+        written, scores = self.runs["captions"], self.runs["scores"]
+        policy, web = self.plan.selection.policy, self.plan.web.batch
+        self._select(name, policy, web, caption_runs=(written,), score_run=scores)
+
+    def _select(self, name: str, policy: str, batch: str, **changes: Any) -> None:
         held_out = (self.plan.held_out.batch,)
-        how = replace(
-            self.plan.selection,
-            policy=policy,
-            batches=(batch,),
-            evaluation_batches=held_out,
-            **runs,
-        )
-        card = selection(how, self.lake.root)
+        chosen: dict[str, Any] = {"batches": (batch,), "evaluation_batches": held_out, **changes}
+        card = selection(replace(self.plan.selection, policy=policy, **chosen), self.lake.root)
         self.selections[name] = card
         counts = card.counts
         self.story.tell(f"selection {policy}", counts["captions"], counts["selected"], _rates(card))

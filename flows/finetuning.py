@@ -52,7 +52,7 @@ def finetuning(
         The addresses of the `captioner` and of the `filter`.
     """
     opened = this_machine().open_lake(lake)
-    digests = [selection_digest(opened, name) for name in selections]
+    digests = {name: selection_digest(opened, name) for name in selections}
     words = captioning or stage.Finetuning()
     match = filtering or stage.Finetuning()
     writer = run_name("captioner", words, start, digests)

@@ -42,23 +42,16 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
     # Before anything runs: whoever finds half a run finds what it was meant to be.
     opened.publish_json(f"runs/{run}/plan.json", asdict(plan))
     chain = Chain(plan, opened)
-    web, seed = plan.web.batch, plan.seed.batch
     chain.ingest()
     require_gates(opened)
-    chain.select("raw", "raw", web)
-    chain.select("human", "human", seed)
+    chain.select_unjudged("raw", "raw", plan.web.batch)
+    chain.select_unjudged("human", "human", plan.seed.batch)
     chain.pretrain("raw", "raw", "human")
     start = "raw"
     for _ in range(plan.rounds):
         chain.finetune(start)
         chain.caption_and_score()
-        chain.select(
-            "kept",
-            plan.selection.policy,
-            web,
-            caption_runs=(chain.runs["captions"],),
-            score_run=chain.runs["scores"],
-        )
+        chain.select_judged("kept")
         require_gates(opened)
         chain.pretrain("selected", "kept", "human")
         start = "selected"

@@ -35,6 +35,6 @@ def pretraining(
     """
     opened = this_machine().open_lake(lake)
     settings = how or stage.Pretraining()
-    digests = [selection_digest(opened, name) for name in selections]
+    digests = {name: selection_digest(opened, name) for name in selections}
     run = run_name("pretraining", settings, digests)
     return pretrain(opened, run, selections, settings)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from tasks.errors import CapliftError
@@ -20,6 +21,9 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
         main(arguments)
     except CapliftError as error:
         sys.stderr.write(f"{error}\n")
+        # Prefect keeps the error until exit, and with it what its frames hold: DuckDB would then
+        # list its open handles after our line.
+        traceback.clear_frames(error.__traceback__)
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped; what is committed stays, run it again to go on\n")
