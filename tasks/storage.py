@@ -191,22 +191,27 @@ class Lake:
 
     def batches(self) -> list[str]:
         """The batches that have been planned, in order."""
-        return self.folders("plans")
+        return [b for b in self.folders("plans") if self.exists(self.plan_record(b))]
+
+    def plan_record(self, batch: str) -> str:
+        """Where the record lies that makes a batch's plan whole; it is written last."""
+        return f"plans/{batch}/plan.json"
 
     def planned(self, batch: str) -> list[Shard]:
         """The shards of a batch as fixed at planning.
 
         Raises:
-            LakeError: the batch has not been planned.
+            LakeError: the batch has not been planned, or its planning was interrupted.
         """
-        names = self.names(f"plans/{batch}", ".parquet")
-        if not names:
+        # Not by listing: an interrupted planning leaves shards that belong to no plan.
+        if not self.exists(self.plan_record(batch)):
             known = ", ".join(self.batches()) or "none"
             raise LakeError(
                 f"batch {batch!r} has no plan in {self.root} (batches there: {known}); "
                 "run ingestion on it first"
             )
-        return [Shard(batch, name) for name in names]
+        count = int(self.read_json(self.plan_record(batch))["shards"])
+        return [Shard(batch, f"{number:05d}") for number in range(count)]
 
     def commit(  # noqa: PLR0913  # a record has these six facts
         self,

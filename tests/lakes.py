@@ -82,6 +82,7 @@ def write_batch(
         shard = Shard(batch, f"{at // per_shard:05d}")
         _write_shard(lake, shard, pictures[at : at + per_shard])
         shards.append(shard)
+    lake.publish_json(lake.plan_record(batch), {"shards": len(shards)})
     return shards
 
 

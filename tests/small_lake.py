@@ -48,6 +48,7 @@ def write_lake(
     for number, count in enumerate(counts):
         _write_shard(lake, Shard(batch, f"{number:05d}"), range(first, first + count), source)
         first += count
+    lake.publish_json(lake.plan_record(batch), {"shards": len(counts)})
     return lake
 
 

@@ -4,16 +4,17 @@ One row for every address, its texts merged, in the order of the keys: so the sa
 the same shards whatever order the pages were read in, and a rerun sees what the first run saw.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 
 from tasks import rows
 from tasks.errors import InputError
 from tasks.ingestion.candidates import Candidate
+from tasks.ingestion.settings import Source
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.storage import Lake, Shard
-
-PLAN_RECORD = "plans/{batch}/plan.json"
 
 
 @dataclass(slots=True)
@@ -41,27 +42,43 @@ def merged(candidates: Iterable[Candidate]) -> list[Planned]:
     return sorted(found.values(), key=lambda entry: entry.key)
 
 
-def write_plan(lake: Lake, batch: str, kind: str, entries: list[Planned], size: int) -> list[Shard]:
-    """Publish the plan of a batch; its record comes last and makes it whole."""
+def write_plan(lake: Lake, source: Source, entries: list[Planned], size: int) -> list[Shard]:
+    """Publish the plan of a batch; its record comes last and makes it whole.
+
+    Raises:
+        InputError: there is nothing to plan.
+    """
+    batch = source.batch
     if not entries:
         raise InputError(f"batch {batch!r} would be empty: its sources hold no picture at all")
-    shards = []
-    for number, some in enumerate(_groups(entries, size)):
-        shard = Shard(batch, f"{number:05d}")
-        table = rows.table_of((_row(entry, kind) for entry in some), rows.PLANS)
-        rows.write_rows(lake, lake.rows("plans", "", shard), table)
-        shards.append(shard)
-    record = {"batch": batch, "shards": len(shards), "candidates": len(entries), "kind": kind}
-    lake.publish_json(PLAN_RECORD.format(batch=batch), record)
-    return shards
+    starts = range(0, len(entries), size)
+    for number, start in enumerate(starts):
+        some = (_row(entry, source.kind) for entry in entries[start : start + size])
+        relative = lake.rows("plans", "", Shard(batch, f"{number:05d}"))
+        rows.write_rows(lake, relative, rows.table_of(some, rows.PLANS))
+    record = {
+        "batch": batch,
+        "candidates": len(entries),
+        "shards": len(starts),
+        "source": asdict(source),
+    }
+    lake.publish_json(lake.plan_record(batch), record)
+    return lake.planned(batch)
 
 
-def existing_plan(lake: Lake, batch: str) -> list[Shard] | None:
-    """Return the shards of a whole plan, or None when there is none yet."""
-    record = PLAN_RECORD.format(batch=batch)
+def existing_plan(lake: Lake, source: Source) -> list[Shard] | None:
+    """Return the shards of a batch that is planned already, or None when it is not."""
+    record = lake.plan_record(source.batch)
     if not lake.exists(record):
         return None
-    return [Shard(batch, f"{n:05d}") for n in range(lake.read_json(record)["shards"])]
+    if lake.read_json(record)["source"] != json.loads(json.dumps(asdict(source))):
+        log.warning(
+            "batch %s was planned from other sources (see %s) and keeps that plan; to ingest "
+            "these, give them a batch name of their own",
+            source.batch,
+            record,
+        )
+    return lake.planned(source.batch)
 
 
 def read_plan(lake: Lake, shard: Shard) -> list[Planned]:
@@ -103,8 +120,3 @@ def texts_of(entry: Planned) -> list[dict[str, str]]:
         {"text": text, "page_url": page_url, "context": context}
         for text, (page_url, context) in entry.texts.items()
     ]
-
-
-def _groups(entries: list[Planned], size: int) -> Iterator[list[Planned]]:
-    for start in range(0, len(entries), size):
-        yield entries[start : start + size]
