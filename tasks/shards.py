@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import webdataset
-
 from tasks import rows
 from tasks.errors import InputError, LakeError
 from tasks.storage import Lake, Shard
@@ -54,6 +52,9 @@ class ShardWriter:
 
 def stream(path: str) -> Iterator[dict[str, Any]]:
     """Yield the samples of a local tar through webdataset, as any other trainer sees them."""
+    # Here, not above: it imports torch, and those who only write shards start without both.
+    import webdataset
+
     yield from webdataset.WebDataset(path, shardshuffle=False)
 
 

@@ -1,15 +1,27 @@
 """Candidates out of HTML: every picture a page shows or names, with its texts."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
 from tasks.ingestion.urls import BadUrlError, normalise
 
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "src")
 MAX_TEXT_CHARS = 10_000
+# One choice of a srcset: an address that does not end in a comma, and its width or density.
+SRCSET_CHOICE = re.compile(r"([^\s,]\S*[^\s,]|[^\s,])(?:\s+(\d+(?:\.\d+)?[wx]))?[^,]*(?:,|$)")
+CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
+META_WITHIN = 1024  # bytes; HTML standard, section 13.2.3.2
+BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+LATIN_1 = frozenset({"iso-8859-1", "iso8859-1", "latin1", "latin-1", "ascii", "us-ascii"})
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
@@ -27,13 +39,18 @@ class Candidate:
     expected_sha256: str = ""
 
 
-def candidates_of(html: bytes | str, page_url: str) -> list[Candidate]:
+def candidates_of(html: bytes | str, page_url: str, charset: str = "") -> list[Candidate]:
     """Return the candidates of a page in document order, each (url, text) once.
 
-    A picture's texts are its alt, its title, or the caption of its figure: the first that is not
+    A picture's text is its alt, its title, or the caption of its figure: the first that is not
     empty. `og:image` comes with `og:image:alt` or the page's title.
+
+    Args:
+        html: the page.
+        page_url: where it was read; addresses are relative to it or to its <base>.
+        charset: what the server said, if anything.
     """
-    tree = LexborHTMLParser(html)
+    tree = _tree(html, charset)
     base = _base_of(tree, page_url)
     found: dict[tuple[str, str], Candidate] = {}
     for candidate in (*_images(tree, base, page_url), *_open_graph(tree, base, page_url)):
@@ -41,9 +58,16 @@ def candidates_of(html: bytes | str, page_url: str) -> list[Candidate]:
     return list(found.values())
 
 
+def opts_out(html: bytes | str) -> bool:
+    """True when a page's <meta name="robots"> forbids this use, as X-Robots-Tag would."""
+    return bool(_robots_directives(_tree(html)) & OPT_OUT_DIRECTIVES)
+
+
 def links_of(html: bytes | str, page_url: str) -> list[str]:
-    """Return the normalised http addresses a page links to, in order, each once."""
-    tree = LexborHTMLParser(html)
+    """Return the normalised http addresses a page lets crawlers follow, in order, each once."""
+    tree = _tree(html)
+    if _robots_directives(tree) & {"nofollow", "none"}:
+        return []
     base = _base_of(tree, page_url)
     links: dict[str, None] = {}
     for node in tree.css("a[href]"):
@@ -54,6 +78,37 @@ def links_of(html: bytes | str, page_url: str) -> list[str]:
         except BadUrlError:
             continue
     return list(links)
+
+
+def _tree(html: bytes | str, charset: str = "") -> LexborHTMLParser:
+    return LexborHTMLParser(html if isinstance(html, str) else decoded(html, charset))
+
+
+def decoded(html: bytes, charset: str = "") -> str:
+    """Return a page's text: by its byte order mark, the server's word, its <meta>, or UTF-8.
+
+    A page that names no encoding, or a wrong one, and is no UTF-8 is read as windows-1252, which
+    is what browsers do.
+    """
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if html.startswith(mark)), "")
+    named = CHARSET.search(html[:META_WITHIN])
+    for name in (marked, charset, named.group(1).decode() if named else "", "utf-8"):
+        # Browsers read iso-8859-1 and ascii as windows-1252, whose printable signs pages mean.
+        name = "windows-1252" if name.lower() in LATIN_1 else name
+        try:
+            return html.decode(name) if name else html.decode("utf-8")
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return html.decode("windows-1252", "replace")
+
+
+def _robots_directives(tree: LexborHTMLParser) -> set[str]:
+    contents = [
+        (node.attributes.get("content") or "").lower()
+        for node in tree.css("meta[name]")
+        if (node.attributes.get("name") or "").strip().lower() == "robots"
+    ]
+    return {directive.strip() for content in contents for directive in content.split(",")}
 
 
 def _images(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:
@@ -93,16 +148,11 @@ def _source_of(node: LexborNode) -> str:
 def _largest(srcset: str) -> str:
     """Return the address with the largest width or density of a srcset."""
     best, best_size = "", -1.0
-    for choice in srcset.split(", ") if ", " in srcset else srcset.split(","):
-        parts = choice.strip().rstrip(",").split()
-        if not parts or parts[0].startswith("data:"):
-            continue
-        try:
-            size = float(parts[1][:-1]) if len(parts) > 1 else 1.0
-        except ValueError:
-            size = 1.0
-        if size > best_size:
-            best, best_size = parts[0], size
+    for choice in SRCSET_CHOICE.finditer(srcset):
+        address, descriptor = choice.group(1), choice.group(2)
+        size = float(descriptor[:-1]) if descriptor else 1.0
+        if size > best_size and not address.startswith("data:"):
+            best, best_size = address, size
     return best
 
 
@@ -145,4 +195,5 @@ def _joined(base: str, address: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split())[:MAX_TEXT_CHARS]
+    # Entities such as &#xd800; would be lone surrogates, which no table holds.
+    return " ".join(text.split())[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()

@@ -8,8 +8,10 @@ compared by their bytes alone. Nothing is deleted: a twin is a row that names it
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 RADIUS = 3  # bits of the perceptual hash
 DHASH_RADIUS = 10  # the second hash must not disagree: composed pictures share one easily
@@ -17,7 +19,6 @@ BANDS = 4
 BAND_BITS = 16
 MIN_ENTROPY = 1.5
 MAX_FLAT = 0.97
-MAX_BUCKET = 1000  # a band shared by more says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +66,32 @@ def _shorter_side(row: Mapping[str, Any]) -> int:
 
 
 def _near_pairs(pictures: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    buckets: dict[tuple[int, int], list[Mapping[str, Any]]] = defaultdict(list)
+    """Yield pairs that join every picture to those near it; each pair of hashes is met once."""
+    first: dict[tuple[int, int], str] = {}
     for row in pictures:
         if row["entropy"] >= MIN_ENTROPY and row["flat_frac"] <= MAX_FLAT:
-            for band in range(BANDS):
-                code = (row["phash"] >> (band * BAND_BITS)) & ((1 << BAND_BITS) - 1)
-                buckets[band, code].append(row)
-    for members in buckets.values():
-        if len(members) <= MAX_BUCKET:
-            for one, other in combinations(members, 2):
-                if _is_near(one, other):
-                    yield one["key"], other["key"]
+            met = first.setdefault((row["phash"], row["dhash"]), row["key"])
+            if met != row["key"]:
+                yield met, row["key"]
+    hashes = np.array(list(first), dtype=np.uint64).reshape(-1, 2)
+    keys = list(first.values())
+    for one, other in _near_hashes(hashes):
+        yield keys[one], keys[other]
 
 
-def _is_near(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return (one["phash"] ^ other["phash"]).bit_count() <= RADIUS and (
-        one["dhash"] ^ other["dhash"]
-    ).bit_count() <= DHASH_RADIUS
+def _near_hashes(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of rows of uint64 (N, 2) that agree in a band and are near in both hashes."""
+    for band in range(BANDS):
+        codes = (hashes[:, 0] >> np.uint64(band * BAND_BITS)) & np.uint64((1 << BAND_BITS) - 1)
+        order = np.argsort(codes, kind="stable")
+        edges = np.flatnonzero(np.diff(codes[order])) + 1
+        for members in np.split(order, edges):
+            for place, one in enumerate(members[:-1]):
+                others = members[place + 1 :]
+                apart = np.bitwise_count(hashes[others] ^ hashes[one])
+                near = (apart[:, 0] <= RADIUS) & (apart[:, 1] <= DHASH_RADIUS)
+                for other in others[near]:
+                    yield int(one), int(other)
 
 
 class _Groups:

@@ -63,7 +63,7 @@ def check_literal(host: str, allowed: Collection[str]) -> None:
 
 
 class GuardedResolver(AbstractResolver):
-    """getaddrinfo, less the answers that are not public, with failures remembered for a minute."""
+    """getaddrinfo, less the answers that are not public; names that do not exist are remembered."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = frozenset(allowed)
@@ -83,8 +83,9 @@ class GuardedResolver(AbstractResolver):
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        except socket.gaierror:
-            self._failed[host] = time.monotonic()
+        except socket.gaierror as error:
+            if error.errno != socket.EAI_AGAIN:  # that one is the resolver's trouble, and passes
+                self._failed[host] = time.monotonic()
             raise
         if host not in self._allowed and not all(is_public(str(a[4][0])) for a in answers):
             raise BlockedAddressError(f"{host} resolves to an address that is not public")

@@ -16,6 +16,8 @@ from tasks.ingestion.settings import Source
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.storage import Lake, Shard
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Planned:

@@ -1,9 +1,9 @@
 """What a site asks of crawlers, read from headers before the body is."""
 
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 
 OPT_OUT_DIRECTIVES = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
-RETRY_AFTER_MAX_S = 30.0
 
 
 def opted_out(headers: Iterable[tuple[str, str]], agent: str) -> bool:
@@ -36,7 +36,17 @@ def _forbids(value: str, agent: str) -> bool:
     return False
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header, at most 30, or None."""
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for, or None.
+
+    Args:
+        headers: of an answer.
+        now: seconds since the epoch, for headers that name a date (RFC 9110, section 10.2.3).
+    """
     value = headers.get("Retry-After", "").strip()
-    return min(float(value), RETRY_AFTER_MAX_S) if value.isdigit() else None
+    if value.isdecimal() and len(value) < 10:
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
+    except ValueError:
+        return None

@@ -28,7 +28,8 @@ class Ingestion:
         max_pixels: largest picture decoded, width times height.
         concurrency: requests under way at once.
         per_host_concurrency: of them, at one host.
-        timeout_s: for one URL in all, redirects and body included; tries count apart.
+        timeout_s: for one URL in all: redirects, body and further tries, the waits between them
+            left out.
         retries: further tries after a failure that may pass.
         user_agent: the honest name sent with every request.
         contact: an address a webmaster can write to; part of the User-Agent.

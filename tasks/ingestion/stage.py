@@ -17,7 +17,8 @@ from typing import Any
 from tasks import rows
 from tasks.ingestion import planning
 from tasks.ingestion.dedup import twins_of
-from tasks.ingestion.fetch import Fetched, Fetcher
+from tasks.ingestion.fetch import Fetcher
+from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.images import Picture, stored_picture
 from tasks.ingestion.pages import page_candidates
 from tasks.ingestion.planning import Planned
@@ -57,12 +58,12 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
     Raises:
         InputError: a source cannot be read or holds no picture; nothing has been written.
     """
-    if (existing := planning.existing_plan(lake, source.batch)) is not None:
-        log.info("batch %s is planned already: %d shards", source.batch, len(existing))
+    if (existing := planning.existing_plan(lake, source)) is not None:
+        log.info("batch %s is planned: %d shards", source.batch, len(existing))
         return existing
     tables = chain.from_iterable(table_candidates(path) for path in source.tables)
     entries = planning.merged(chain(page_candidates(source, how), tables))
-    shards = planning.write_plan(lake, source.batch, source.kind, entries, how.shard_size)
+    shards = planning.write_plan(lake, source, entries, how.shard_size)
     log.info("planned %s: %d candidates in %d shards", source.batch, len(entries), len(shards))
     return shards
 
@@ -128,16 +129,15 @@ def mark_duplicates(lake: Lake, batch: str, how: Ingestion) -> Commit:  # noqa: 
 
 async def _fetched(entries: list[Planned], how: Ingestion) -> list[tuple[Fetched, Picture]]:
     """Fetch and decode every entry; at most `concurrency` bodies are in memory at once."""
-    room = asyncio.Semaphore(how.concurrency)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(DECODERS, thread_name_prefix="decode") as decoders:
         async with Fetcher(how) as fetcher:
 
             async def one(entry: Planned) -> tuple[Fetched, Picture]:
-                async with room:
+                async with fetcher.turn(entry.url):
                     fetched = await fetcher.get(entry.url)
                     picture = await loop.run_in_executor(decoders, _picture, entry, fetched, how)
-                return _without_body(fetched), picture
+                return replace(fetched, body=b""), picture
 
             return await asyncio.gather(*(one(entry) for entry in entries))
 
@@ -153,10 +153,6 @@ def _picture(entry: Planned, fetched: Fetched, how: Ingestion) -> Picture:
     picture = stored_picture(fetched.body, how)
     picture.columns.update(facts)
     return picture
-
-
-def _without_body(fetched: Fetched) -> Fetched:
-    return replace(fetched, body=b"")
 
 
 def _write(

@@ -1,8 +1,12 @@
-"""Candidates out of URL tables: parquet, csv, tsv, jsonl or txt, plain or .gz, any fsspec URL."""
+"""Candidates out of URL tables: parquet, csv, tsv, jsonl or txt, plain or .gz, any fsspec URL.
+
+Column names are img2dataset's and LAION's, in upper or lower case.
+"""
 
 import csv
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
@@ -17,16 +21,22 @@ URL_COLUMNS = ("url", "image_url", "src", "link")
 TEXT_COLUMNS = ("caption", "captions", "text", "texts", "alt", "title")
 HASH_COLUMNS = ("sha256",)
 ROWS_A_READ = 10_000
+# Damaged Parquet, CSV, encoding, JSON, files, and .gz that end early or are none.
+UNREADABLE = (
+    pa.ArrowException,
+    csv.Error,
+    UnicodeDecodeError,
+    json.JSONDecodeError,
+    OSError,
+    EOFError,
+    zlib.error,
+)
 
 Rows = Iterator[Mapping[str, Any]]
 
 
-def table_candidates(path: str, base_url: str = "") -> Iterator[Candidate]:
+def table_candidates(path: str) -> Iterator[Candidate]:
     """Yield the candidates of a table in order; a list of captions gives one candidate each.
-
-    Args:
-        path: the table.
-        base_url: stands for the `{base}` that an address may begin with.
 
     Raises:
         InputError: it is missing, empty, damaged, of an unknown kind or has no column of URLs.
@@ -36,13 +46,15 @@ def table_candidates(path: str, base_url: str = "") -> Iterator[Candidate]:
     try:
         for row in read(path):
             count += 1
-            yield from _candidates(path, row, base_url)
+            yield from _candidates(path, row)
     except FileNotFoundError as error:
         raise InputError(f"the URL table {path} does not exist") from error
-    except (pa.ArrowException, csv.Error, UnicodeDecodeError, json.JSONDecodeError, OSError) as e:
+    except UNREADABLE as error:
+        said = " ".join(str(error).split())[:120]
         raise InputError(
-            f"the URL table {path} cannot be read after {count} rows ({str(e)[:120]})"
-        ) from e
+            f"the URL table {path} cannot be read after {count} rows ({said}); is it whole, in "
+            "UTF-8 and of the kind that its name says?"
+        ) from error
     if not count:
         raise InputError(f"the URL table {path} is empty; it wants rows with a url and a caption")
 
@@ -97,15 +109,21 @@ def _lines(path: str) -> Rows:
                 yield {"url": line.strip()}
 
 
-def _candidates(path: str, row: Mapping[str, Any], base_url: str) -> Iterator[Candidate]:
+def _candidates(path: str, given: Mapping[str, Any]) -> Iterator[Candidate]:
+    row = {str(name).strip().lower(): value for name, value in given.items()}
     column = next((name for name in URL_COLUMNS if name in row), None)
     if column is None:
         raise InputError(
-            f"the URL table {path} has columns {', '.join(map(str, row))}; "
+            f"the URL table {path} has columns {', '.join(row)[:200]}; "
             f"one of them must be called {' or '.join(URL_COLUMNS)}"
         )
-    url = str(row[column] or "").strip().replace("{base}", base_url)
     expected = next((str(row[name]) for name in HASH_COLUMNS if row.get(name)), "")
     values = next((row[name] for name in TEXT_COLUMNS if row.get(name)), "")
     for text in values if isinstance(values, list) else [values]:
-        yield Candidate(url, str(text or "").strip(), "", "", expected)
+        yield Candidate(_text(row[column]), _text(text), "", "", expected)
+
+
+def _text(value: Any) -> str:
+    """Return a cell as text that every table can hold; lone surrogates become question marks."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+    return text.strip().encode("utf-8", "replace").decode()

@@ -37,8 +37,8 @@ def normalise(url: str) -> str:
         raise BadUrlError(url, scheme)
     host = _ascii_host(url, parts.hostname)
     netloc = host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
-    path = _resolved(quote(parts.path or "/", safe=UNESCAPED))
-    return urlunsplit((scheme, netloc, path, quote(parts.query, safe=UNESCAPED), ""))
+    path = _resolved(_quoted(url, parts.path or "/"))
+    return urlunsplit((scheme, netloc, path, _quoted(url, parts.query), ""))
 
 
 def origin_of(url: str) -> str:
@@ -68,6 +68,14 @@ def _ascii_host(url: str, host: str) -> str:
     if not ascii_host or any(c.isspace() for c in ascii_host):
         raise BadUrlError(url)
     return f"[{ascii_host}]" if ":" in ascii_host else ascii_host
+
+
+def _quoted(url: str, part: str) -> str:
+    try:
+        # surrogateescape: bytes of a header that were no UTF-8 are escaped as the bytes they were.
+        return quote(part, safe=UNESCAPED, errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise BadUrlError(url) from error
 
 
 def _resolved(path: str) -> str:
