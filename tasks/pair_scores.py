@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from models.gaussian import pointwise_mutual_information
 from models.pmi import joint_machine
@@ -47,7 +48,21 @@ def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
 
 
 def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:
-    pairs = pairs_of(table)
+    names = zip(table["caption_id"].to_pylist(), table["key"].to_pylist(), strict=True)
+    for (caption_id, key), scores in zip(names, scored_pairs(fitted, pairs_of(table)), strict=True):
+        yield {"caption_id": caption_id, "key": key, **scores}
+
+
+def scored_pairs(fitted: FittedRbm, pairs: Tensor) -> Iterator[dict[str, float]]:
+    """Yield `rbm_pmi`, `gaussian_pmi` and `free_energy` of each row, in nats.
+
+    Args:
+        fitted: the machine.
+        pairs: (N, 2 E), image and text vectors side by side.
+
+    Raises:
+        ModelError: the machine was fitted on vectors of another width.
+    """
     if len(pairs) and pairs.shape[1] != len(fitted.whitener.mean):
         raise ModelError(
             f"the RBM {fitted.run} reads {len(fitted.whitener.mean)} columns, these vectors have "
@@ -55,7 +70,6 @@ def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:
         )
     whitener = fitted.whitener
     joint = joint_machine(fitted.machine, whitener, fitted.metrics["log_z"])
-    names = zip(table["caption_id"].to_pylist(), table["key"].to_pylist(), strict=True)
     for piece in torch.split(pairs, SCORED_AT_ONCE):
         cut = whitener.project(piece)
         columns = (
@@ -64,11 +78,4 @@ def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:
             fitted.machine.free_energy(cut @ whitener.mix),
         )
         for pmi, gaussian, energy in zip(*(c.tolist() for c in columns), strict=True):
-            caption_id, key = next(names)
-            yield {
-                "caption_id": caption_id,
-                "key": key,
-                "rbm_pmi": pmi,
-                "gaussian_pmi": gaussian,
-                "free_energy": energy,
-            }
+            yield {"rbm_pmi": pmi, "gaussian_pmi": gaussian, "free_energy": energy}

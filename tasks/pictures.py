@@ -97,17 +97,14 @@ def _open(lake: Lake, tar: str) -> BinaryIO:
         ) from error
 
 
-def _square(content: bytes, picture: Picture, image_size: int) -> NDArray[np.uint8]:
-    """Decode and resize one picture to uint8 (image_size, image_size, 3), RGB."""
-    decoded = None
-    if len(content) == picture.size:
-        decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
+def square_of(content: bytes, image_size: int) -> NDArray[np.uint8] | None:
+    """Decode and resize one picture to uint8 (image_size, image_size, 3), RGB, upright.
+
+    None when the bytes are no picture.
+    """
+    decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
     if decoded is None:
-        raise LakeError(
-            f"picture {picture.key} at byte {picture.offset} of {picture.tar} cannot be decoded: "
-            "the tar is not the one its rows describe; remove the shard's ingestion commit and "
-            "run ingestion again"
-        )
+        return None
     height, width = decoded.shape[:2]
     if (height, width) != (image_size, image_size):
         # Area averaging when shrinking: OpenCV's bicubic does not filter and would alias.
@@ -115,3 +112,14 @@ def _square(content: bytes, picture: Picture, image_size: int) -> NDArray[np.uin
         how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         decoded = cv2.resize(decoded, (image_size, image_size), interpolation=how)
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _square(content: bytes, picture: Picture, image_size: int) -> NDArray[np.uint8]:
+    square = square_of(content, image_size) if len(content) == picture.size else None
+    if square is None:
+        raise LakeError(
+            f"picture {picture.key} at byte {picture.offset} of {picture.tar} cannot be decoded: "
+            "the tar is not the one its rows describe; remove the shard's ingestion commit and "
+            "run ingestion again"
+        )
+    return square

@@ -235,9 +235,19 @@ def load_rbm(lake: Lake, run: str) -> FittedRbm:
     Raises:
         ModelError: it is missing, unfinished or damaged.
     """
+    return rbm_at(lake, f"rbms/{run}")
+
+
+def rbm_at(lake: Lake, folder: str) -> FittedRbm:
+    """Read the fitted machine in a folder, such as one that was registered and fetched.
+
+    Raises:
+        ModelError: it is missing, unfinished or damaged.
+    """
+    run = folder.rsplit("/", 1)[-1]
     try:
-        record = lake.read_json(_path(run, "rbm.json"))
-        tensors = load(lake.read_bytes(_path(run, "rbm.safetensors")))
+        record = lake.read_json(f"{folder}/rbm.json")
+        tensors = load(lake.read_bytes(f"{folder}/rbm.safetensors"))
         state = {n.removeprefix("machine."): t for n, t in tensors.items() if "machine." in n}
         white = {n.removeprefix("whitener."): t for n, t in tensors.items() if "whitener." in n}
         machine = RBM(*state["weight"].shape)
@@ -247,8 +257,8 @@ def load_rbm(lake: Lake, run: str) -> FittedRbm:
         raise ModelError(f"there is no fitted RBM {run} in {lake.root}; fit it first") from error
     except (KeyError, ValueError, RuntimeError, json.JSONDecodeError) as error:
         raise ModelError(
-            f"the RBM {run} in {lake.root} is damaged ({str(error)[:100]}); remove "
-            f"{_path(run, '')} and fit it again"
+            f"the RBM {run} in {lake.root} is damaged ({str(error)[:100]}); remove {folder} and "
+            "fit it again"
         ) from error
 
 

@@ -1,0 +1,150 @@
+"""What an evaluation leaves in the lake, read again and compared.
+
+evaluations/<run>/captions.parquet   what was written for each picture, and its part of a score
+                  metrics.json       the report; written last
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks import rows
+from tasks.errors import InputError, LakeError
+from tasks.metrics.bootstrap import Difference, Estimate, Measure, difference, measure_of
+from tasks.storage import Lake
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationReport:
+    """What an evaluation found; `evaluations/<run>/metrics.json` holds it.
+
+    Attributes:
+        run: the evaluation's name.
+        model: the model's address with the first digits of its weights' sha256.
+        batch: the pictures.
+        images: how many.
+        texts: human captions of theirs.
+        scores: the model's. `bleu_4`, `rouge_l`, `cider_d`, `exact_match`; `self_r<k>` (its caption
+            finds its picture); `itc_tr_r<k>`, `itm_tr_r<k>` image to text and `..._ir_r<k>` text
+            to image, by embedding alone and re-ranked.
+        baselines: the same scores of `chance` and `nearest`, as far as they have them.
+        diversity: distinct-1, distinct-2, vocabulary and length of the captions it wrote.
+        leakage: evaluation pictures among the training pictures.
+        settings: the `Evaluation` used.
+        seconds: what it took.
+    """
+
+    run: str
+    model: str
+    batch: str
+    images: int
+    texts: int
+    scores: dict[str, Estimate]
+    baselines: dict[str, dict[str, Estimate]]
+    diversity: dict[str, float]
+    leakage: dict[str, Any]
+    settings: dict[str, Any]
+    seconds: float
+
+    def numbers(self) -> dict[str, float]:
+        """Return every score by name, for a tracker; a baseline's begin with its name."""
+        own = {name: one.value for name, one in self.scores.items()}
+        for kind, scores in self.baselines.items():
+            own |= {f"{kind}.{name}": one.value for name, one in scores.items()}
+        return {**own, "leaked": float(self.leakage["leaked"])}
+
+
+def evaluated_schema(measures: Sequence[str]) -> pa.Schema:
+    """One evaluated picture: its captions, and what it adds to the score of each measure."""
+    columns = {
+        "key": pa.string(),
+        "caption": pa.string(),
+        "lm_logprob": pa.float32(),
+        "references": pa.list_(pa.string()),
+        "nearest_key": pa.string(),
+        "nearest_caption": pa.string(),
+        **{name: pa.list_(pa.float64()) for name in measures},
+    }
+    return pa.schema(list(columns.items()))
+
+
+def is_evaluated(lake: Lake, run: str) -> bool:
+    """True when the evaluation of this name is finished."""
+    return lake.exists(_metrics_path(run))
+
+
+def write_report(
+    lake: Lake,
+    report: EvaluationReport,
+    pictures: Sequence[Mapping[str, Any]],
+    measures: Mapping[str, Measure],
+) -> None:
+    """Publish one row a picture, then the report.
+
+    Args:
+        lake: where to.
+        report: what was found.
+        pictures: N rows: key, caption, references and what else `evaluated_schema` has.
+        measures: what every picture adds to each score, N rows each.
+    """
+    found = [
+        {**row, **{name: one.rows[at].tolist() for name, one in measures.items()}}
+        for at, row in enumerate(pictures)
+    ]
+    table = rows.table_of(found, evaluated_schema(list(measures)))
+    rows.write_rows(lake, _captions_path(report.run), table)
+    lake.publish_json(_metrics_path(report.run), asdict(report))
+
+
+def read_report(lake: Lake, run: str) -> EvaluationReport:
+    """Read a finished evaluation.
+
+    Raises:
+        LakeError: there is none of this name.
+    """
+    if not lake.exists(_metrics_path(run)):
+        known = ", ".join(lake.folders("evaluations")) or "none"
+        raise LakeError(f"there is no evaluation {run!r} in {lake.root} (there: {known})")
+    kept = lake.read_json(_metrics_path(run))
+    scores = {name: Estimate(**one) for name, one in kept.pop("scores").items()}
+    baselines = {
+        kind: {name: Estimate(**one) for name, one in own.items()}
+        for kind, own in kept.pop("baselines").items()
+    }
+    return EvaluationReport(**kept, scores=scores, baselines=baselines)
+
+
+def compare(lake: Lake, a: EvaluationReport, b: EvaluationReport) -> dict[str, Difference]:
+    """Say of every score how much better `b` is than `a`, by paired resampling of the images.
+
+    Raises:
+        InputError: they were evaluated on different pictures.
+    """
+    tables = [rows.read_rows(lake, _captions_path(one.run)) for one in (a, b)]
+    keys = [table.column("key").to_pylist() for table in tables]
+    if keys[0] != keys[1]:
+        raise InputError(
+            f"{a.run} and {b.run} were evaluated on different pictures ({len(keys[0])} and "
+            f"{len(keys[1])}); evaluate both on one batch with the same max_images"
+        )
+    resamples, seed = int(b.settings["bootstrap"]), int(b.settings["seed"])
+    found: dict[str, Difference] = {}
+    for name in a.scores:
+        if name in b.scores:
+            one, other = (
+                measure_of(np.array(table.column(name).to_pylist(), dtype=np.float64))
+                for table in tables
+            )
+            found[name] = difference(one, other, resamples, seed)
+    return found
+
+
+def _metrics_path(run: str) -> str:
+    return f"evaluations/{run}/metrics.json"
+
+
+def _captions_path(run: str) -> str:
+    return f"evaluations/{run}/captions.parquet"

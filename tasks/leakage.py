@@ -1,0 +1,124 @@
+"""Whether a model has seen what it is judged on: evaluation pictures among its training pictures.
+
+By key (the same URL), by the hash of the original bytes, and by perceptual hash, where a few bits
+may differ. A leak is recorded beside the scores; nothing is left out of them on its account.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks import rows
+from tasks.samples import selected_shards
+from tasks.storage import Lake, Shard
+
+# Of 64 bits. A resized or recompressed copy differs in 0 to 2, an unrelated photograph in 20.
+MAX_BITS = 3
+HASHES_A_READ = 64
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """Evaluation pictures that the training selections hold.
+
+    Attributes:
+        training_pictures: how many were looked through; 0 when the model does not say.
+        by_key: same URL.
+        by_sha256: same original bytes.
+        by_phash: perceptual hashes at most three bits apart.
+        leaked: pictures found by key or bytes: certain ones.
+        examples: keys of the first few of any kind.
+    """
+
+    training_pictures: int
+    by_key: int
+    by_sha256: int
+    by_phash: int
+    leaked: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prints:
+    keys: NDArray[np.str_]
+    sha256: NDArray[np.str_]
+    phash: NDArray[np.uint64]
+    has_phash: NDArray[np.bool_]
+
+
+def selections_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the selections a model was trained on, its ancestors' too, from a checkpoint's facts.
+
+    The checkpoint it was finetuned from is described in its `start_facts`, and so on back.
+    """
+    own = tuple(facts.get("selections", {}))
+    earlier = selections_of(facts["start_facts"]) if facts.get("start_facts") else ()
+    return tuple(dict.fromkeys((*own, *earlier)))
+
+
+def leakage(lake: Lake, batch: str, keys: Sequence[str], selection_ids: Sequence[str]) -> Leakage:
+    """Look for evaluation pictures among those of training selections.
+
+    Args:
+        lake: where both lie.
+        batch: the evaluation batch.
+        keys: its pictures that are evaluated.
+        selection_ids: what the model was trained on.
+
+    Raises:
+        LakeError: rows of the batch or of a selection are missing.
+    """
+    ours = _prints(lake, {shard: set(keys) for shard in lake.planned(batch)})
+    wanted: dict[Shard, set[str]] = {}
+    for name in selection_ids:
+        for shard in selected_shards(lake, name):
+            path = lake.rows("selections", name, shard)
+            chosen = rows.read_rows(lake, path, ["key"]).column("key").to_pylist()
+            wanted.setdefault(shard, set()).update(chosen)
+    theirs = _prints(lake, wanted)
+    same_key = np.isin(ours.keys, theirs.keys)
+    same_bytes = np.isin(ours.sha256, theirs.sha256) & (ours.sha256 != "")
+    alike = _alike(ours, theirs)
+    certain = same_key | same_bytes
+    first = ours.keys[certain | alike][:EXAMPLES]
+    return Leakage(
+        training_pictures=len(theirs.keys),
+        by_key=int(same_key.sum()),
+        by_sha256=int(same_bytes.sum()),
+        by_phash=int(alike.sum()),
+        leaked=int(certain.sum()),
+        examples=tuple(str(key) for key in first),
+    )
+
+
+def _prints(lake: Lake, wanted: Mapping[Shard, set[str]]) -> _Prints:
+    found: list[tuple[str, str, int | None]] = []
+    for shard, keys in wanted.items():
+        table = rows.read_rows(lake, lake.rows("web", "", shard), ["key", "sha256", "phash"])
+        found += [
+            (row["key"], row["sha256"] or "", row["phash"])
+            for row in table.to_pylist()
+            if row["key"] in keys
+        ]
+    return _Prints(
+        np.array([key for key, _, _ in found], dtype=np.str_),
+        np.array([sha for _, sha, _ in found], dtype=np.str_),
+        np.array([phash or 0 for _, _, phash in found], dtype=np.uint64),
+        np.array([phash is not None for _, _, phash in found], dtype=np.bool_),
+    )
+
+
+def _alike(ours: _Prints, theirs: _Prints) -> NDArray[np.bool_]:
+    """Return bool (N,): a training picture's perceptual hash is close."""
+    close = np.zeros(len(ours.keys), dtype=np.bool_)
+    others = theirs.phash[theirs.has_phash]
+    if len(others):
+        for at in range(0, len(close), HASHES_A_READ):
+            some = slice(at, at + HASHES_A_READ)
+            bits = np.bitwise_count(ours.phash[some, None] ^ others[None, :])
+            close[some] = bits.min(axis=1) <= MAX_BITS
+    return close & ours.has_phash

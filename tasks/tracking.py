@@ -1,0 +1,200 @@
+"""Runs for people to look at: parameters, metrics and inputs in MLflow.
+
+Everything goes through a client of its own rather than through MLflow's global run, because flows
+train in several threads of one process. With `tasks.registry` this is the door to MLflow.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.environment_variables import (
+    MLFLOW_DISABLE_TELEMETRY,
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.telemetry import set_telemetry_client
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks.errors import InputError
+
+EXPERIMENT = "caplift"
+RUN_TAG = "caplift.run"
+# MLflow's own limits.
+PARAMETERS_A_CALL, LONGEST_VALUE, LONGEST_DIGEST = 100, 6000, 36
+
+# Also for whoever loads a model in a process that flows/environment.py has not prepared.
+MLFLOW_DISABLE_TELEMETRY.set(True)
+set_telemetry_client()
+MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Where runs and models are kept.
+
+    Attributes:
+        tracking_uri: `sqlite:///<lake>/mlflow.db`, or a server's address.
+        artifact_root: a folder or object-store prefix for files; empty means `mlflow` beside a
+            SQLite database, and a server's own choice.
+    """
+
+    tracking_uri: str
+    artifact_root: str = ""
+
+    @property
+    def client(self) -> MlflowClient:
+        """A client of this registry; MLflow's global address stays as it is.
+
+        Raises:
+            InputError: the address cannot be opened.
+        """
+        try:
+            return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        except (MlflowException, SQLAlchemyError) as error:
+            raise self._unusable(error) from error
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Where a new experiment keeps its files; None leaves it to the server."""
+        if self.artifact_root:
+            return self.artifact_root
+        if self.tracking_uri.startswith("sqlite:///"):
+            folder = Path(self.tracking_uri.removeprefix("sqlite:///")).absolute().parent / "mlflow"
+            return folder.as_uri()
+        return None
+
+    def experiment_id(self) -> str:
+        """Return the experiment's id; it is made when it is not there.
+
+        Raises:
+            InputError: nothing answers at the address, or it is no MLflow.
+        """
+        client = self.client
+        try:
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is not None:
+                return str(found.experiment_id)
+            return str(client.create_experiment(EXPERIMENT, self.artifact_location))
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_ALREADY_EXISTS":  # made between the two calls
+                return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> InputError:
+        reason = str(error).splitlines()[0][:150]
+        return InputError(
+            f"MLflow at {self.tracking_uri} cannot be used ({reason}); set MLFLOW_TRACKING_URI to "
+            "one that can"
+        )
+
+
+class Tracker:
+    """One run in MLflow, under its name in the lake; a resumed run goes on in the same place.
+
+    `with Tracker(uri, run, stage="pretraining", parameters=asdict(settings)) as tracker:` and then
+    `tracker.log({"loss": 1.5}, step=10)`. An exception inside marks the run as failed.
+    """
+
+    def __init__(
+        self,
+        registry: Registry | str,
+        run: str,
+        *,
+        stage: str = "",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.registry = registry_at(registry)
+        self.run, self.stage = run, stage
+        self.parameters = dict(parameters or {})
+        self.client = self.registry.client
+        self.run_id = ""
+
+    def __enter__(self) -> Self:
+        experiment = self.registry.experiment_id()
+        known = run_named(self.client, experiment, self.run)
+        if not known:
+            tags = {RUN_TAG: self.run, "caplift.stage": self.stage}
+            created = self.client.create_run(experiment, tags=tags, run_name=self.run)
+            self.run_id = str(created.info.run_id)
+        else:
+            self.run_id = known
+            self.client.update_run(self.run_id, status="RUNNING")
+        self.log_parameters(self.parameters)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.client.set_terminated(self.run_id, "FAILED" if kind else "FINISHED")
+
+    def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Record numbers at a step."""
+        now = int(time.time() * 1000)
+        listed = [Metric(name, float(value), now, step) for name, value in metrics.items()]
+        self.client.log_batch(self.run_id, metrics=listed)
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Record settings, nested ones with dotted names; what is recorded already stays."""
+        known = self.client.get_run(self.run_id).data.params
+        new = [
+            Param(name, str(value)[:LONGEST_VALUE])
+            for name, value in flattened(parameters).items()
+            if name not in known
+        ]
+        for at in range(0, len(new), PARAMETERS_A_CALL):
+            self.client.log_batch(self.run_id, params=new[at : at + PARAMETERS_A_CALL])
+
+    def log_selection(self, name: str, digest: str, uri: str, context: str = "training") -> None:
+        """Record a selection as an input of the run, by its digest.
+
+        Args:
+            name: the selection's id.
+            digest: of its rows.
+            uri: where its card lies.
+            context: what it was used for.
+        """
+        source = json.dumps({"uri": uri, "digest": digest})
+        # MLflow keeps 36 characters of a digest; the whole one is in the source.
+        dataset = Dataset(name, digest[:LONGEST_DIGEST], source_type="webdataset", source=source)
+        tags = [InputTag("mlflow.data.context", context)]
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Attach words to the run."""
+        for name, value in tags.items():
+            self.client.set_tag(self.run_id, name, value)
+
+
+def registry_at(where: Registry | str) -> Registry:
+    """Return the registry of a tracking address."""
+    return where if isinstance(where, Registry) else Registry(where)
+
+
+def run_named(client: MlflowClient, experiment: str, run: str) -> str:
+    """Return the id of the MLflow run that tracks a run of the lake; empty when there is none."""
+    if not run:
+        return ""
+    wanted = f"tags.`{RUN_TAG}` = '{run}'"
+    found = client.search_runs([experiment], wanted, max_results=1)
+    return str(found[0].info.run_id) if found else ""
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings with dotted names: {"a": {"b": 1}} is {"a.b": 1}."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flattened(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
