@@ -10,10 +10,10 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
 from tasks.ingestion.urls import BadUrlError, normalise
 
+SETS = ("srcset", "data-srcset")
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "src")
 MAX_TEXT_CHARS = 10_000
-# One choice of a srcset: an address that does not end in a comma, and its width or density.
-SRCSET_CHOICE = re.compile(r"([^\s,]\S*[^\s,]|[^\s,])(?:\s+(\d+(?:\.\d+)?[wx]))?[^,]*(?:,|$)")
+MAX_SRCSET_CHARS = 20_000
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 META_WITHIN = 1024  # bytes; HTML standard, section 13.2.3.2
 BYTE_ORDER_MARKS = (
@@ -118,7 +118,7 @@ def _images(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candid
             heading = _folded(node.text(deep=True))
             continue
         address = _source_of(node)
-        if not address or address.startswith("data:"):
+        if not address:
             continue
         figure = _figure_caption(node)
         text = (
@@ -131,16 +131,17 @@ def _images(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candid
 
 def _source_of(node: LexborNode) -> str:
     """Return the best address of an img: lazy source, largest of srcset, or its picture's."""
-    sets = [node.attributes.get("srcset") or node.attributes.get("data-srcset") or ""]
+    nodes = [node]
     parent = node.parent
     if parent is not None and parent.tag == "picture":
-        sets += [s.attributes.get("srcset") or "" for s in parent.css("source[srcset]")]
+        nodes += parent.css("source")
+    sets = [one.attributes.get(name) or "" for one in nodes for name in SETS]
     for choices in sets:
         if largest := _largest(choices):
             return largest
     for name in LAZY_SOURCES:
         value = (node.attributes.get(name) or "").strip()
-        if value and not value.startswith("data:"):
+        if value and not _is_inline(value):
             return value
     return ""
 
@@ -148,12 +149,31 @@ def _source_of(node: LexborNode) -> str:
 def _largest(srcset: str) -> str:
     """Return the address with the largest width or density of a srcset."""
     best, best_size = "", -1.0
-    for choice in SRCSET_CHOICE.finditer(srcset):
-        address, descriptor = choice.group(1), choice.group(2)
-        size = float(descriptor[:-1]) if descriptor else 1.0
-        if size > best_size and not address.startswith("data:"):
+    for address, descriptor in _choices(srcset[:MAX_SRCSET_CHARS]):
+        try:
+            size = float(descriptor[:-1] or 1.0)
+        except ValueError:
+            size = 1.0
+        if size > best_size and not _is_inline(address):
             best, best_size = address, size
     return best
+
+
+def _choices(srcset: str) -> Iterator[tuple[str, str]]:
+    """Yield address and descriptor of each choice; addresses may hold commas (HTML, 4.8.4.2.1)."""
+    rest = srcset
+    while rest := rest.lstrip(" \t\r\n\f,"):
+        address = rest.split(maxsplit=1)[0]
+        rest = rest[len(address) :]
+        if address.endswith(","):
+            yield address.rstrip(","), ""
+        else:
+            descriptor, _, rest = rest.partition(",")
+            yield address, descriptor.strip()
+
+
+def _is_inline(address: str) -> bool:
+    return address[:5].lower() == "data:"
 
 
 def _figure_caption(node: LexborNode) -> str:
@@ -174,7 +194,7 @@ def _open_graph(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Ca
         name = (node.attributes.get("property") or "").lower()
         facts.setdefault(name, _folded(node.attributes.get("content") or ""))
     address = facts.get("og:image") or facts.get("og:image:url")
-    if address and not address.startswith("data:"):
+    if address and not _is_inline(address):
         title = tree.css_first("title")
         text = facts.get("og:image:alt") or facts.get("og:title") or ""
         if not text and title is not None:

@@ -27,6 +27,8 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is None and int(ip) >> 32 == 0x0064FF9B << 64:  # 64:ff9b::/96, RFC 6052
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is None and int(ip) >> 32 == 0:  # ::a.b.c.d, RFC 4291, section 2.5.5.1
+            return False
         if inner is not None:
             ip = inner
     return ip.is_global and not ip.is_multicast

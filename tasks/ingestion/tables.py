@@ -21,12 +21,13 @@ URL_COLUMNS = ("url", "image_url", "src", "link")
 TEXT_COLUMNS = ("caption", "captions", "text", "texts", "alt", "title")
 HASH_COLUMNS = ("sha256",)
 ROWS_A_READ = 10_000
-# Damaged Parquet, CSV, encoding, JSON, files, and .gz that end early or are none.
+# Damaged Parquet, CSV, files, and .gz that end early or are none. ValueError: no UTF-8, no JSON, an
+# address of an unknown protocol; ImportError: one whose library is not installed.
 UNREADABLE = (
     pa.ArrowException,
     csv.Error,
-    UnicodeDecodeError,
-    json.JSONDecodeError,
+    ValueError,
+    ImportError,
     OSError,
     EOFError,
     zlib.error,
