@@ -16,6 +16,8 @@ from tasks import rows
 from tasks.errors import InputError, LakeError
 from tasks.storage import Lake, Shard
 
+CARD = "selection.json"
+
 
 class ShardWriter:
     """Writes samples to a tar and says where each picture's bytes begin."""
@@ -62,20 +64,22 @@ def publish_selection(lake: Lake, selection_id: str, folder: Path) -> int:
     """Write a selection as ordinary jpg/txt/json shards that open_clip and others read unchanged.
 
     A picture with several selected texts becomes several samples. Shards that are there already
-    are not written again.
+    are not written again. The selection's card lies beside them.
 
     Returns:
         How many samples the folder holds.
 
     Raises:
-        InputError: there is no such selection.
+        InputError: there is no such selection, or the folder holds another one.
     """
-    relatives = lake.glob(f"selections/{selection_id}/*/*.parquet")
-    if not relatives:
-        raise InputError(f"there is no selection {selection_id} in {lake.root}")
+    card = f"selections/{selection_id}/selection.json"
+    if not lake.exists(card):
+        known = ", ".join(lake.folders("selections")) or "none"
+        raise InputError(f"there is no selection {selection_id} in {lake.root} (there: {known})")
     local = Lake(str(folder.absolute()))
+    _claim(local, lake.read_json(card))
     total = 0
-    for relative in relatives:
+    for relative in lake.glob(f"selections/{selection_id}/*/*.parquet"):
         batch, name = relative.split("/")[2], Path(relative).stem
         selected = rows.read_rows(lake, relative).to_pylist()
         total += len(selected)
@@ -84,6 +88,16 @@ def publish_selection(lake: Lake, selection_id: str, folder: Path) -> int:
             with local.publishing(target) as temporary:
                 _publish_shard(lake, Shard(batch, name), selected, temporary)
     return total
+
+
+def _claim(folder: Lake, card: dict[str, Any]) -> None:
+    """Put a selection's card into a folder; shards of two selections must never lie together."""
+    if not folder.exists(CARD):
+        folder.publish_json(CARD, card)
+    elif (other := folder.read_json(CARD)["id"]) != card["id"]:
+        raise InputError(
+            f"{folder.root} holds the shards of selection {other}; give {card['id']} another folder"
+        )
 
 
 def _publish_shard(

@@ -1,58 +1,58 @@
 """`python -m tasks.ingestion LAKE --batch NAME --pages URL …`: ingest a batch without Prefect."""
 
 import argparse
-import logging
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from tasks import rows
-from tasks.errors import CapliftError
+from tasks.commands import run_command
 from tasks.ingestion.settings import KINDS, Ingestion, Source
 from tasks.ingestion.stage import ingest_shard, mark_duplicates, plan
 from tasks.progress import track
 from tasks.storage import Lake, open_lake
 
 
-def main() -> int:
-    """Run the command; 0 when at least one picture is stored, 2 for what a person can mend."""
-    arguments = _parser().parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        source = Source(
-            batch=arguments.batch,
-            pages=tuple(arguments.pages),
-            tables=tuple(arguments.table),
-            kind=arguments.kind,
+def main(given: Sequence[str]) -> None:
+    """Run the command; exit with 1 when it all worked and yet no picture is stored."""
+    arguments = _parser().parse_args(given)
+    source = Source(
+        batch=arguments.batch,
+        pages=tuple(arguments.pages),
+        tables=tuple(arguments.table),
+        kind=arguments.kind,
+    )
+    how = Ingestion(
+        image_size=arguments.image_size,
+        shard_size=arguments.shard_size,
+        contact=arguments.contact,
+        allow_private_hosts=tuple(arguments.allow_private_host),
+    )
+    lake = open_lake(arguments.lake, create=True)
+    shards = plan(lake, source, how)
+    for shard in track(shards, source.batch, len(shards)):
+        ingest_shard(lake, shard, how)
+    mark_duplicates(lake, source.batch, how)
+    if not _tell(lake, source.batch):
+        sys.stderr.write(
+            f"batch {source.batch} kept no picture at all; the outcomes above say why. Their rows "
+            "stay: mend the cause and ingest under another batch name\n"
         )
-        how = Ingestion(
-            image_size=arguments.image_size,
-            shard_size=arguments.shard_size,
-            contact=arguments.contact,
-            allow_private_hosts=tuple(arguments.allow_private_host),
-        )
-        lake = open_lake(arguments.lake, create=True)
-        shards = plan(lake, source, how)
-        for shard in track(shards, source.batch, len(shards)):
-            ingest_shard(lake, shard, how)
-        mark_duplicates(lake, source.batch, how)
-    except CapliftError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return _summary(lake, source.batch)
+        sys.exit(1)
 
 
-def _summary(lake: Lake, batch: str) -> int:
+def _tell(lake: Lake, batch: str) -> int:
+    """Print how many pictures had which outcome; return how many are stored."""
     outcomes = Counter(
         outcome
-        for relative in lake.glob(f"web/{batch}/*.parquet")
-        for outcome in rows.read_rows(lake, relative, ["outcome"])["outcome"].to_pylist()
+        for shard in lake.planned(batch)
+        for outcome in rows.read_rows(lake, lake.rows("web", "", shard), ["outcome"])[
+            "outcome"
+        ].to_pylist()
     )
     for outcome, count in outcomes.most_common():
         sys.stdout.write(f"{count:8d}  {outcome}\n")
-    if not outcomes[rows.Outcome.KEPT]:
-        sys.stderr.write(f"batch {batch} kept no picture at all; the outcomes above say why\n")
-        return 1
-    return 0
+    return outcomes[rows.Outcome.KEPT]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,4 +72,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main, sys.argv[1:]))

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 from tasks import rows
+from tasks.errors import LakeError
 from tasks.ingestion import planning
 from tasks.ingestion.dedup import twins_of
 from tasks.ingestion.fetch import Fetcher
@@ -104,12 +105,19 @@ def mark_duplicates(lake: Lake, batch: str, how: Ingestion) -> Commit:  # noqa: 
     shard = Shard(batch, "00000")
     if lake.is_committed(DUPLICATES, RUN, shard):
         return lake.commit_of(DUPLICATES, RUN, shard)
+    planned = lake.planned(batch)
+    missing = set(planned) - set(lake.committed(STAGE, RUN, batch))
+    if missing:  # of a shard that is being redone, other pictures may be kept than lie there now
+        raise LakeError(
+            f"{len(missing)} of {len(planned)} shards of batch {batch} are not ingested yet "
+            f"({min(missing)} is the first); run ingestion on it again"
+        )
     started = time.monotonic()
     columns = ["key", "outcome", "sha256", "phash", "dhash", "entropy", "flat_frac"]
     columns += ["original_width", "original_height"]
     pictures = [
         row
-        for one in lake.planned(batch)
+        for one in planned
         for row in rows.read_rows(lake, lake.rows("web", "", one), columns).to_pylist()
         if row["outcome"] == Outcome.KEPT
     ]
