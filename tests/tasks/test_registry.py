@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 
 from models.blip import Blip
 from models.presets import preset
 from models.tokenization import Tokenizer
+from tasks import rows
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.errors import InputError, ModelError
+from tasks.pair_scores import scored_pairs
+from tasks.rbm import RbmFit, fit_rbm, load_rbm
 from tasks.registry import (
     Registered,
     Registry,
@@ -23,7 +27,8 @@ from tasks.registry import (
     promote,
     register_model,
 )
-from tasks.storage import Lake, open_lake
+from tasks.storage import Lake, Shard, open_lake
+from tasks.vectors import pairs_of
 from tests.small_lake import jpeg_of
 
 TEXTS = ["a red square", "a blue wall", "a green field"]
@@ -196,6 +201,36 @@ else:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_registered_rbm_scores_pairs_as_it_did_when_it_was_fitted(
+    registry: Registry, lake: Lake
+) -> None:
+    generator = np.random.default_rng(0)
+    shared = generator.normal(size=(211, 3))
+    sides = [shared @ generator.normal(size=(3, 5)) + generator.normal(size=(211, 5)) for _ in "ab"]
+    captions = [{"key": rows.key_of(str(n)), "caption_id": str(n)} for n in range(211)]
+    images, texts = (side.astype(np.float32) for side in sides)
+    table = rows.vectors_table(captions, images, texts)
+    rows.write_rows(lake, lake.rows("vectors", "v", Shard("web", "00000")), table)
+    how = RbmFit(hidden=7, updates=20, chains=32, save_every=10, ais_chains=16, ais_betas=20)
+    for _ in fit_rbm(lake, "rbm-1", "v", ("web",), how):
+        pass
+    metrics = load_rbm(lake, "rbm-1").metrics
+    numbers = {name: float(value) for name, value in metrics.items()}
+    folder = lake.local_path("rbms", "rbm-1")
+    made = register_model(registry, "caplift-rbm", folder, {"run": "rbm-1"}, numbers)
+    promote(registry, made.name, made.version, "nats_over_full_gaussian")
+    model = mlflow.pyfunc.load_model(str(download(made.uri, lake).parent.parent))
+    pairs = [
+        {"image_embedding": image.tolist(), "text_embedding": text.tolist()}
+        for image, text in zip(images, texts, strict=True)
+    ]
+    found = model.predict(pairs[:37])
+    here = list(scored_pairs(load_rbm(lake, "rbm-1"), pairs_of(table)))
+    assert len(found) == 37
+    for one, other in zip(found, here[:37], strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_there_is_no_pickle_among_the_artifacts(registry: Registry, lake: Lake) -> None:
