@@ -56,8 +56,7 @@ class Database:
 
     def run(self, name: str, **parameters: Any) -> None:
         """Run a statement for what it changes."""
-        text = statement(name)
-        self.connection.execute(text, _used(text, parameters)).fetchall()
+        self._execute(name, statement(name), parameters)
 
     def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """Run a statement and return its rows."""
@@ -79,19 +78,29 @@ class Database:
         """Make a table of a statement's rows."""
         text = statement(name)
         filled = f"create or replace table {_quoted(table)} as\n{text}"
-        self.connection.execute(filled, _used(text, parameters)).fetchall()
+        self._execute(name, filled, parameters)
 
-    def append(self, table: str, name: str, label: str, **parameters: Any) -> None:
-        """Add a statement's rows to a table, under `label` in the column `rule`."""
+    def append(
+        self, table: str, name: str, label: str, *, column: str = "rule", **parameters: Any
+    ) -> None:
+        """Add a statement's rows to a table, with `label` in a column of theirs."""
         text = statement(name).rstrip().rstrip(";")
         filled = (
-            f"insert into {_quoted(table)} by name\nselect $label as rule, found.* from (\n{text}\n"
-            ") as found"
+            f"insert into {_quoted(table)} by name\n"
+            f"select $label as {_quoted(column)}, found.* from (\n{text}\n) as found"
         )
-        self.connection.execute(filled, {"label": label, **_used(text, parameters)}).fetchall()
+        self._execute(name, filled, {"label": label, **parameters})
 
-    def load(self, table: str, lake: Lake, files: Sequence[str], schema: pa.Schema) -> None:
-        """Make a table of Parquet files, with a column `path`; empty when there are none.
+    def load(
+        self,
+        table: str,
+        lake: Lake,
+        files: Sequence[str],
+        schema: pa.Schema,
+        *,
+        as_view: bool = False,
+    ) -> None:
+        """Make a table, or a view, of Parquet files, with a column `path`; empty without files.
 
         A lake in which a stage has not run yet is as good as any: its tables are empty.
 
@@ -99,18 +108,45 @@ class Database:
             LakeError: a file is missing, damaged, or lacks a column.
         """
         if not files:
-            empty = schema.append(pa.field("path", pa.string())).empty_table()
-            self.connection.from_arrow(empty).create(table)
+            self.keep(table, schema.append(pa.field("path", pa.string())).empty_table())
             return
         columns = ", ".join(_quoted(name) for name in schema.names)
         try:
-            self._parquet(lake, files).project(f"{columns}, filename as path").create(table)
+            found = self._parquet(lake, files).project(f"{columns}, filename as path")
+            found.create_view(table) if as_view else found.create(table)
         except duckdb.Error as error:
             first = str(error).splitlines()[0]
             raise LakeError(
                 f"the table {table} cannot be read from {len(files)} Parquet files of {lake.root} "
                 f"({first}); remove the damaged file with its commit record and run its stage again"
             ) from error
+
+    def keep(self, table: str, content: pa.Table) -> None:
+        """Make a table of an Arrow table."""
+        self.connection.from_arrow(content).create(table)
+
+    def drop(self, name: str) -> None:
+        """Remove a table or a view."""
+        kinds = {"BASE TABLE": "table", "VIEW": "view"}
+        (kind,) = (kinds[row["table_type"]] for row in self.rows("catalogue/kind", table=name))
+        self.connection.execute(f"drop {kind} {_quoted(name)}").fetchall()
+
+    def comment(self, table: str, column: str, text: str) -> None:
+        """Say what a column holds; a table's own comment has no column name."""
+        said = "'" + text.replace("'", "''") + "'"
+        what = f"column {_quoted(table)}.{_quoted(column)}" if column else f"table {_quoted(table)}"
+        self.connection.execute(f"comment on {what} is {said}").fetchall()
+
+    def checkpoint(self) -> None:
+        """Move everything into the file itself, so that no second file is needed beside it."""
+        self.connection.execute("checkpoint").fetchall()
+
+    def _execute(self, name: str, text: str, parameters: dict[str, Any]) -> None:
+        try:
+            self.connection.execute(text, _used(text, parameters)).fetchall()
+        except duckdb.Error as error:
+            error.add_note(f"in sql/{name}.sql")
+            raise
 
     def _parquet(self, lake: Lake, files: Sequence[str]) -> Any:
         paths = [lake.path(file) for file in files]

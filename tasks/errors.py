@@ -3,7 +3,8 @@
 CapliftError
 ├── LakeError         the lake is missing, unwritable or lacks what a stage reads
 ├── InputError        what the user gave cannot be used: a table, a page, a preset, a plan
-└── ModelError        a checkpoint or registered model is missing or does not fit
+├── ModelError        a checkpoint or registered model is missing or does not fit
+└── GateFailed        the numbers of a run are outside a gate's limits
 """
 
 
@@ -21,3 +22,7 @@ class InputError(CapliftError):
 
 class ModelError(CapliftError):
     """A checkpoint or a registered model is missing, damaged or of another shape."""
+
+
+class GateFailed(CapliftError):  # noqa: N818  # what a person reads: the gate has failed
+    """A number of the run is outside the limits of a gate; what comes next would build on it."""

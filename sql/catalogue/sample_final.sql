@@ -1,0 +1,74 @@
+-- What became of every caption in every selection?
+-- reads selection, caption, sample, score, decision; returns a row a caption and selection
+-- views read this table: the joins are paid for once
+with
+
+offered as (
+    select
+        selection.id as selection,
+        selection.policy,
+        selection.score_run,
+        selection.rbm_run,
+        caption.batch,
+        caption.shard,
+        caption.key,
+        caption.caption_id,
+        caption.run,
+        caption.source,
+        caption.text,
+        caption.n_words,
+        caption.lang,
+        caption.text_norm_hash,
+        caption.lm_logprob
+    from selection
+    join caption
+        on list_contains(selection.batches, caption.batch)
+        and (caption.run = 'ingestion' or list_contains(selection.caption_runs, caption.run))
+),
+
+verdict as (
+    select
+        selection,
+        batch,
+        caption_id,
+        min_by(reason, "order") filter (verdict = 'drop') as first_reason,
+        min_by(rule, "order") filter (verdict = 'drop') as first_rule,
+        list(reason order by "order") filter (verdict = 'drop') as all_reasons,
+        list(reason order by "order") filter (verdict = 'flag') as flags
+    from decision
+    group by all
+),
+
+final as (
+    select
+        offered.* exclude (score_run, rbm_run),
+        sample.domain,
+        sample.url,
+        filter_score.itm_probability,
+        filter_score.itc_cosine,
+        rbm_score.rbm_pmi,
+        rbm_score.gaussian_pmi,
+        verdict.first_reason is null as kept,
+        verdict.first_reason,
+        verdict.first_rule,
+        list_distinct(coalesce(verdict.all_reasons, [])) as all_reasons,
+        list_distinct(coalesce(verdict.flags, [])) as flags
+    from offered
+    left join sample
+        on sample.batch = offered.batch
+        and sample.key = offered.key
+    left join score as filter_score
+        on filter_score.run = offered.score_run
+        and filter_score.batch = offered.batch
+        and filter_score.caption_id = offered.caption_id
+    left join score as rbm_score
+        on rbm_score.run = offered.rbm_run
+        and rbm_score.batch = offered.batch
+        and rbm_score.caption_id = offered.caption_id
+    left join verdict
+        on verdict.selection = offered.selection
+        and verdict.batch = offered.batch
+        and verdict.caption_id = offered.caption_id
+)
+
+select * from final

@@ -1,0 +1,25 @@
+-- What share of the fetched bytes is no sound picture?
+-- reads sample; returns slice, metric, n
+-- a picture that is too small or too long is sound
+with
+
+fetched as (
+    select
+        batch,
+        outcome in (
+            'not_an_image', 'unsupported_format', 'truncated', 'corrupt', 'incomplete_body', 'empty_body'
+        ) as is_broken
+    from sample
+    where
+        outcome in (
+            'kept', 'not_an_image', 'unsupported_format', 'truncated', 'corrupt', 'incomplete_body',
+            'empty_body', 'too_many_pixels', 'too_small', 'aspect_ratio', 'animated'
+        )
+)
+
+select
+    batch as slice,
+    avg(is_broken::int) as metric,
+    count(*) as n
+from fetched
+group by batch
