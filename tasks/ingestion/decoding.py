@@ -12,7 +12,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from tasks.ingestion.header import Header, NotStorableError
+from tasks.ingestion.fetched import storable
+from tasks.ingestion.header import DECODED, PILLOW_ERRORS, Header, NotStorableError
 from tasks.rows import Outcome
 
 Pixels = NDArray[np.uint8]
@@ -41,8 +42,12 @@ def decode(content: bytes, header: Header, needed: tuple[int, int]) -> Pixels:
     Raises:
         NotStorableError: the bytes end too early or are damaged.
     """
-    plain_jpeg = header.format == "jpeg" and header.mode in ("RGB", "L") and not header.has_icc
-    pixels = _jpeg(content, header, needed) if plain_jpeg else _pillow(content, header)
+    is_plain = header.format == "jpeg" and (
+        header.mode == "RGB" or (header.mode == "L" and not header.icc)
+    )
+    pixels = _jpeg(content, header, needed) if is_plain else _pillow(content, header)
+    if is_plain and header.icc:  # after the shrinking decode: there are fewer pixels to convert
+        pixels = np.asarray(_in_srgb(Image.fromarray(pixels), header.icc))
     turn = TURNS.get(header.orientation)
     return np.ascontiguousarray(turn(pixels)) if turn else pixels
 
@@ -65,7 +70,8 @@ def _jpeg(content: bytes, header: Header, needed: tuple[int, int]) -> Pixels:
                 return simplejpeg.decode_jpeg(content + EOI, **wanted)
             except ValueError:
                 raise NotStorableError(Outcome.TRUNCATED, "the JPEG ends too early") from error
-        raise NotStorableError(Outcome.CORRUPT, f"the JPEG is damaged ({error})"[:200]) from error
+        said = storable(f"the JPEG is damaged ({error})")
+        raise NotStorableError(Outcome.CORRUPT, said) from error
 
 
 def _shrink_factor(header: Header, needed: tuple[int, int]) -> int:
@@ -78,18 +84,15 @@ def _pillow(content: bytes, header: Header) -> Pixels:
     try:
         if ";16" in header.mode or header.mode in ("I", "F"):
             return _sixteen_bits(content)
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=DECODED) as image:
             image.load()
-            return np.asarray(_flattened(_in_srgb(image)))
-    except NotStorableError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, IndexError) as error:
-        # Pillow raises OSError both for an early end and for damage; the end of the file tells.
+            return np.asarray(_flattened(_in_srgb(image, header.icc)))
+    except (*PILLOW_ERRORS, cv2.error) as error:
+        # Both raise the same for an early end and for damage; the end of the file tells.
         short = isinstance(error, EOFError) or not _has_end(content, header.format)
         outcome = Outcome.TRUNCATED if short else Outcome.CORRUPT
-        raise NotStorableError(outcome, f"the {header.format} cannot be decoded ({error})") from (
-            error
-        )
+        said = storable(f"the {header.format} cannot be decoded ({error})")
+        raise NotStorableError(outcome, said) from error
 
 
 def _has_end(content: bytes, kind: str) -> bool:
@@ -99,16 +102,15 @@ def _has_end(content: bytes, kind: str) -> bool:
     return ends.get(kind, b"") in content[-16:]
 
 
-def _in_srgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
         converted = ImageCms.profileToProfile(image, source, SRGB, outputMode=mode)
-    except (ImageCms.PyCMSError, OSError):
-        return image  # a broken profile is common; viewers then show the picture without it
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image  # a profile that does not fit is common; viewers then leave it out
     return converted or image
 
 
@@ -125,7 +127,7 @@ def _sixteen_bits(content: bytes) -> Pixels:
     """Scale 16 bits to 8; Pillow clips them, which blows pictures out to white."""
     raw = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None:
-        raise NotStorableError(Outcome.CORRUPT, "the 16-bit picture cannot be decoded")
+        raise ValueError("no pixels")
     scaled = np.clip(raw.astype(np.float32), 0, None)
     top = 65535.0 if raw.dtype == np.uint16 else max(float(scaled.max()), 1.0)
     eight = raw if raw.dtype == np.uint8 else np.round(scaled * (255.0 / top)).astype(np.uint8)

@@ -1,18 +1,41 @@
 """What a picture's first bytes say, before a pixel is decoded."""
 
+import functools
 import io
+import itertools
+import struct
+import zlib
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from tasks.ingestion.fetched import storable
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
 
 # Pillow's own guard raises from inside a decode; ours reads the same header and gives an outcome.
 Image.MAX_IMAGE_PIXELS = None
 
-DECODED = frozenset({"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "MPO"})
+# Nothing else is even opened: Pillow's EPS, for one, starts another program.
+DECODED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "MPO")
+# What Pillow's plug-ins raise for damaged bytes.
+PILLOW_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+)
+EXIF_TAGS = 64
 UNSUPPORTED_MAGIC = (
+    (b"%!PS", "eps"),
+    (b"8BPS", "psd"),
+    (b"qoif", "qoi"),
     (b"\xff\x0a", "jxl"),
     (b"\x00\x00\x00\x0cJXL ", "jxl"),
     (b"%PDF", "pdf"),
@@ -32,8 +55,8 @@ class Header:
         height: likewise.
         n_frames: 1 for a still picture.
         orientation: EXIF's, 1 to 8.
-        has_icc: a colour profile is embedded.
-        exif: the common tags as text.
+        icc: the colour profile, empty when there is none or it is sRGB.
+        exif: the first 64 tags as text.
     """
 
     format: str
@@ -42,7 +65,7 @@ class Header:
     height: int
     n_frames: int
     orientation: int
-    has_icc: bool
+    icc: bytes
     exif: dict[str, str]
 
 
@@ -63,7 +86,7 @@ def read_header(content: bytes) -> Header:
     """
     _refuse_other_kinds(content)
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=DECODED) as image:
             exif = _exif(image)
             return Header(
                 format=str(image.format).lower(),
@@ -71,15 +94,15 @@ def read_header(content: bytes) -> Header:
                 width=image.width,
                 height=image.height,
                 n_frames=int(getattr(image, "n_frames", 1)),
-                orientation=int(exif.get(ExifTags.Base.Orientation, 1) or 1),
-                has_icc=bool(image.info.get("icc_profile")),
-                exif={ExifTags.TAGS.get(tag, str(tag)): str(v)[:200] for tag, v in exif.items()},
+                orientation=_orientation(exif),
+                icc=_other_profile(image.info.get("icc_profile")),
+                exif=_as_text(exif),
             )
     except UnidentifiedImageError as error:
         raise NotStorableError(Outcome.NOT_AN_IMAGE, "no known picture format") from error
-    # Pillow's plug-ins raise all of these for damaged headers.
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, KeyError, IndexError) as e:
-        raise NotStorableError(Outcome.CORRUPT, f"the header is damaged ({e})"[:200]) from e
+    except PILLOW_ERRORS as error:
+        said = storable(f"the header is damaged ({error})")
+        raise NotStorableError(Outcome.CORRUPT, said) from error
 
 
 def check_header(header: Header, how: Ingestion) -> None:
@@ -89,8 +112,6 @@ def check_header(header: Header, how: Ingestion) -> None:
         NotStorableError: too many pixels, too small, too long, or of a kind that is not decoded.
     """
     width, height = header.width, header.height
-    if header.format.upper() not in DECODED:
-        raise NotStorableError(Outcome.UNSUPPORTED_FORMAT, f"{header.format} is not decoded")
     if width * height > how.max_pixels:
         raise NotStorableError(
             Outcome.TOO_MANY_PIXELS, f"{width} x {height} is over {how.max_pixels} pixels"
@@ -112,6 +133,32 @@ def _exif(image: Image.Image) -> Image.Exif:
     exif = Image.Exif()
     exif.load(image.info.get("exif", b""))
     return exif
+
+
+def _orientation(exif: Image.Exif) -> int:
+    value = exif.get(ExifTags.Base.Orientation, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _as_text(exif: Image.Exif) -> dict[str, str]:
+    return {
+        ExifTags.TAGS.get(tag, str(tag)): str(value)[:200]
+        for tag, value in itertools.islice(exif.items(), EXIF_TAGS)
+    }
+
+
+def _other_profile(profile: object) -> bytes:
+    """Return a colour profile unless it is sRGB's, which most are, or unreadable."""
+    return profile if isinstance(profile, bytes) and not _is_srgb(profile) else b""
+
+
+@functools.lru_cache(maxsize=64)
+def _is_srgb(profile: bytes) -> bool:
+    try:
+        named = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return True  # viewers show a picture with a broken profile as if it had none
+    return named.strip().lower().startswith(("srgb", "c2"))  # c2 is Facebook's compact sRGB
 
 
 def _refuse_other_kinds(content: bytes) -> None:

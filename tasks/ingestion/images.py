@@ -55,12 +55,12 @@ def _encoded(content: bytes, header: Header, how: Ingestion) -> tuple[bytes, Any
 
 
 def _is_as_stored(content: bytes, header: Header) -> bool:
-    """True for an upright three-channel JPEG without a profile, whole to its end mark."""
+    """True for an upright three-channel JPEG in sRGB, whole to its end mark."""
     return (
         header.format == "jpeg"
         and header.mode == "RGB"
         and header.orientation == 1
-        and not header.has_icc
+        and not header.icc
         and content.endswith(b"\xff\xd9")
     )
 

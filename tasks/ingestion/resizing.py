@@ -38,7 +38,9 @@ def resized(pixels: Pixels, size: tuple[int, int], how: Ingestion) -> Pixels:
 def _scaled(pixels: Pixels, width: int, height: int) -> Pixels:
     while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
         half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
-        pixels = np.asarray(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        # An odd last row or column is left out: the fast path wants a ratio of exactly two.
+        even = pixels[: 2 * half[1], : 2 * half[0]]
+        pixels = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     if pixels.shape[:2] == (height, width):
         return pixels
     bigger = width > pixels.shape[1] or height > pixels.shape[0]

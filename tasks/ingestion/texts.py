@@ -12,6 +12,9 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 NGRAM = 5
+# The patterns below backtrack: their time grows with the square of a hostile text's length.
+SEARCHED_CHARS = 2000
+FILE_NAME_CHARS = 255
 FILE_NAME = re.compile(
     r"^\s*(?:[\w()+.-]*\d[\w()+.-]*|[\w()+.-]+\.(?:jpe?g|png|gif|webp|bmp|tiff?|svg|avif|heic)|"
     r"(?:img|dsc|dscn|dscf|image|photo|pic|screenshot|thumb)[\s_-]*\d+\w*)\s*$",
@@ -32,6 +35,7 @@ def text_signals(text: str) -> dict[str, Any]:
     folded = " ".join(unicodedata.normalize("NFKC", text).split())
     words = WORD.findall(folded.lower())
     lang, confidence = _language(folded)
+    start = folded[:SEARCHED_CHARS]
     n_chars = max(len(folded), 1)
     grams = [folded[i : i + NGRAM] for i in range(max(len(folded) - NGRAM + 1, 0))]
     return {
@@ -45,10 +49,10 @@ def text_signals(text: str) -> dict[str, Any]:
         "upper_ratio": sum(c.isupper() for c in folded) / n_chars,
         "char_rep": 1 - len(set(grams)) / len(grams) if grams else 0.0,
         "word_rep": 1 - len(set(words)) / len(words) if words else 0.0,
-        "has_stop_phrase": bool(stop_phrases().search(folded)),
-        "is_filename": bool(FILE_NAME.match(folded)),
-        "url_in_text": bool(WEB_ADDRESS.search(folded)),
-        "pii_flag": bool(PERSONAL.search(folded)),
+        "has_stop_phrase": bool(stop_phrases().search(start)),
+        "is_filename": len(folded) <= FILE_NAME_CHARS and bool(FILE_NAME.match(folded)),
+        "url_in_text": bool(WEB_ADDRESS.search(start)),
+        "pii_flag": bool(PERSONAL.search(start)),
         "text_norm_hash": norm_hash(folded),
     }
 
