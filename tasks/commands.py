@@ -41,3 +41,4 @@ def _show_our_lines() -> None:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.handlers = [handler]
+        logger.propagate = False  # Prefect gives the root a handler: each line would come twice
