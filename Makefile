@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 SITE ?= default
 FOLDER ?= demo
+SEEDS ?= 3
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 # The first that runs, is new enough and can make an environment; constraints.txt was tried on 3.11.
@@ -19,10 +20,10 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all clean
+.PHONY: help install demo serve check test test-all experiment-capfilt clean
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 install: $(INSTALLED)  ## .venv with everything, at the versions of constraints.txt
 
@@ -53,6 +54,9 @@ test: $(INSTALLED)  ## what the project holds true, without server, network or G
 
 test-all: $(INSTALLED)  ## and the slow part: server, worker, kill, end to end
 	$(TEST) -n 2 --dist loadgroup
+
+experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from SEEDS other seeds
+	@$(BIN)/python tests/experiments/capfilt.py $(FOLDER)/$(SITE)/lake --seeds $(SEEDS)
 
 clean:  ## remove the environment and every cache; the lake and the demo stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
