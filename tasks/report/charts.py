@@ -1,0 +1,246 @@
+"""Charts as SVG, the door to altair and vl-convert: drawn here, so a page needs no script for them.
+
+A chart's colours are the page's: each series is painted with a marker that becomes a CSS variable,
+and ink becomes `currentColor`, so one drawing is readable on light and on dark ground.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+Rows = Sequence[Mapping[str, Any]]
+
+# Units of the drawing, about a telephone's width: on one it is shown as it is, elsewhere wider.
+WIDTH = 420
+HEIGHT = 180
+
+# What the drawing is painted with -> what the page makes of it.
+INK = "#010101"
+GRID = "#010102"
+SERIES = ("#010111", "#010112", "#010113", "#010114", "#010115", "#010116")
+PAINT = {
+    INK: "currentColor",
+    GRID: "var(--grid)",
+    **{marker: f"var(--series-{nth})" for nth, marker in enumerate(SERIES, start=1)},
+}
+SOURCES = ("web", "synthetic", "human")
+"""Colours in this order: what the web says is always the first."""
+
+CONFIG: dict[str, Any] = {
+    "background": None,
+    # The widths that labels are given room for are this family's.
+    "font": "Helvetica, Arial, Liberation Sans, sans-serif",
+    "aria": False,  # the drawing has one label; its numbers stand in a table beside it
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "domainColor": GRID,
+        "tickColor": GRID,
+        "gridColor": GRID,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelLimit": 230,
+    },
+    "legend": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "labelFontSize": 12,
+        "orient": "top",
+        "title": None,
+        "columns": 2,
+        "labelLimit": 300,
+    },
+    "text": {"color": INK, "fontSize": 12},
+    "bar": {"color": SERIES[0]},
+    "line": {"color": SERIES[0], "strokeWidth": 2},
+}
+
+
+def bars(
+    rows: Rows,
+    category: str,
+    value: str,
+    *,
+    told: str = "",
+    series: str = "",
+    title: str = "",
+) -> Any:
+    """One bar a category, in the order of the rows, stacked by series; `told` stands beside it.
+
+    Args:
+        rows: a row a category, or a category and series.
+        category: column that names the bar.
+        value: column of its length.
+        told: column of a text to write beside the bar; only without series.
+        series: column by which a bar is divided.
+        title: of the value axis.
+    """
+    # Without room to the right, the longest bar's text would be cut off.
+    most = max(float(row[value] or 0) for row in rows)
+    scale = alt.Scale(domain=[0, (most or 1) * (1.45 if told else 1)])
+    base = alt.Chart(_values(rows)).encode(
+        y=alt.Y(f"{category}:N", sort=None, title=None),
+        x=alt.X(f"{value}:Q", title=title or None, scale=scale, axis=_axis(told)),
+    )
+    drawn = base.mark_bar()
+    if series:
+        return drawn.encode(color=_colour(rows, series))
+    if told:
+        return drawn + base.mark_text(align="left", dx=5).encode(text=f"{told}:N")
+    return drawn
+
+
+def grouped_bars(rows: Rows, category: str, value: str, series: str, title: str) -> Any:
+    """One bar a category and series, side by side."""
+    return (
+        alt.Chart(_values(rows))
+        .mark_bar()
+        .encode(
+            y=alt.Y(f"{category}:N", sort=None, title=None),
+            yOffset=alt.YOffset(f"{series}:N", sort=_named(rows, series)),
+            x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(tickCount=5)),
+            color=_colour(rows, series),
+        )
+    )
+
+
+def histogram(
+    rows: Rows, title: str, *, threshold: float | None = None, share: str = "share"
+) -> Any:
+    """Overlaid bins from `low` to `high`, as a share of each `source`, with a threshold's line.
+
+    Args:
+        rows: columns low, high, share and, where there are several, source.
+        title: of the value axis.
+        threshold: where a dashed line stands.
+        share: the column of heights.
+    """
+    by_source = "source" in rows[0]
+    drawn = (
+        alt.Chart(_values(rows))
+        .mark_bar(fillOpacity=0.55 if by_source else 0.9, binSpacing=0)
+        .encode(
+            x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False)),
+            x2="high:Q",
+            y=alt.Y(
+                f"{share}:Q", title="share", stack=None, axis=alt.Axis(format="%", tickCount=4)
+            ),
+            y2=alt.Y2Datum(0),
+            **({"color": _colour(rows, "source")} if by_source else {}),
+        )
+    )
+    return _tall(drawn if threshold is None else drawn + _threshold(threshold))
+
+
+def lines(rows: Rows, across: str, up: str, series: str, titles: tuple[str, str]) -> Any:
+    """One line a series; titles of the two axes."""
+    return _tall(
+        alt.Chart(_values(rows))
+        .mark_line(point={"size": 12} if len(rows) < 200 else False)
+        .encode(
+            x=alt.X(f"{across}:Q", title=titles[0], axis=alt.Axis(tickCount=6)),
+            y=alt.Y(f"{up}:Q", title=titles[1], axis=alt.Axis(tickCount=5)),
+            color=_colour(rows, series),
+            strokeDash=alt.StrokeDash(f"{series}:N", sort=_named(rows, series), legend=None),
+        )
+    )
+
+
+def sweep(rows: Rows, threshold: float | None) -> Any:
+    """Share kept at each threshold, a line a source, with the line of the threshold in use."""
+    drawn = lines(rows, "threshold", "keep_rate", "source", ("ITM threshold", "share kept"))
+    drawn = drawn.encode(y=alt.Y("keep_rate:Q", title="share kept", axis=alt.Axis(format="%")))
+    return _tall(drawn if threshold is None else drawn + _threshold(threshold))
+
+
+def intervals(rows: Rows, title: str) -> Any:
+    """A point and its interval a label, in the order of the rows."""
+    base = alt.Chart(_values(rows)).encode(y=alt.Y("label:N", sort=None, title=None))
+    across = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5))
+    colour = alt.Color(
+        "is_baseline:N", scale=alt.Scale(domain=[False, True], range=list(SERIES[:2])), legend=None
+    )
+    span = base.mark_rule(strokeWidth=3, opacity=0.6).encode(x=alt.X("low:Q"), x2="high:Q")
+    return span.encode(color=colour) + base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=across, color=colour
+    )
+
+
+def heat(rows: Rows, across: str, up: str, titles: tuple[str, str]) -> Any:
+    """Cells of a grid, the fuller the more solid; columns `<across>_low`, `_high`, likewise up."""
+    return _tall(
+        alt.Chart(_values(rows))
+        .mark_rect(fill=SERIES[0])
+        .encode(
+            x=alt.X(f"{across}_low:Q", title=titles[0], scale=alt.Scale(zero=False)),
+            x2=f"{across}_high:Q",
+            y=alt.Y(f"{up}_low:Q", title=titles[1]),
+            y2=f"{up}_high:Q",
+            fillOpacity=alt.FillOpacity(
+                "n:Q", scale=alt.Scale(type="sqrt", range=[0.12, 1]), legend=None
+            ),
+        )
+    )
+
+
+def svg(chart: Any, name: str, label: str) -> str:
+    """Draw a chart as one `<svg>` element that may stand in an HTML page.
+
+    Args:
+        chart: what a function above returned.
+        name: unique in the page; ids inside the drawing begin with it.
+        label: what the drawing shows, for those who do not see it.
+    """
+    sized = chart.properties(
+        width=WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    )
+    drawn: str = vl_convert.vegalite_to_svg({**sized.to_dict(), "config": CONFIG})
+    drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{name}-", drawn)
+    for marker, paint in PAINT.items():
+        drawn = drawn.replace(f'"{marker}"', f'"{paint}"')
+    (box,) = re.findall(r'viewBox="[\d. ]+"', drawn[:600])
+    opening = f'<svg class="chart" role="img" aria-label="{html.escape(label)}" {box}'
+    return re.sub(r"^<svg [^>]*", opening, drawn, count=1)
+
+
+def _values(rows: Rows) -> Any:
+    return alt.Data(values=[dict(row) for row in rows])
+
+
+def _named(rows: Rows, column: str) -> list[str]:
+    """Return the series in the order that gives each its colour."""
+    found = list(dict.fromkeys(str(row[column]) for row in rows))
+    known = [name for name in SOURCES if name in found]
+    return known + [name for name in found if name not in known]
+
+
+def _colour(rows: Rows, column: str) -> Any:
+    named = _named(rows, column)
+    if set(named) <= set(SOURCES):
+        named = list(SOURCES)
+        present = [name for name in SOURCES if any(row[column] == name for row in rows)]
+        legend = alt.Legend(values=present)
+    else:
+        legend = alt.Legend()
+    painted = [SERIES[nth % len(SERIES)] for nth in range(len(named))]
+    return alt.Color(f"{column}:N", scale=alt.Scale(domain=named, range=painted), legend=legend)
+
+
+def _threshold(value: float) -> Any:
+    marked = alt.Chart(alt.Data(values=[{"at": value}]))
+    return marked.mark_rule(color=INK, strokeDash=[5, 4], strokeWidth=1.5).encode(x="at:Q")
+
+
+def _axis(told: str) -> Any:
+    return None if told else alt.Axis(tickCount=5)
+
+
+def _tall(chart: Any) -> Any:
+    """Give a chart without bands its height; bands take what they need."""
+    return chart.properties(height=HEIGHT)

@@ -1,0 +1,193 @@
+"""The sections of a report, in the order in which a person asks: is it well, how much, why, who."""
+
+from tasks.report import drawings
+from tasks.report.figures import Figure, Section
+from tasks.report.judgements import EVALUATION, LINEAGE, PAIRS, TRAINING, TRUTH
+from tasks.report.missing import NO_SELECTION
+
+IMAGE_SIGNALS = {
+    "sharpness": ("Sharpness", "log10 of the variance of the Laplacian"),
+    "entropy": ("Detail", "entropy of the grey histogram, bits"),
+    "brightness": ("Light", "median brightness"),
+    "short_side": ("Size", "log2 of the shorter side as fetched, pixels"),
+}
+GATES = Section(
+    name="gates",
+    title="Gates",
+    intro="Numbers that must lie between limits before a model may be trained on them; "
+    "the worst first.",
+    figures=(
+        Figure(
+            name="gate-verdicts",
+            title="Verdicts",
+            statement="reports/gates",
+            columns=(
+                "gate",
+                "status",
+                "title",
+                "slice",
+                "metric",
+                "n",
+                "warn_low",
+                "fail_low",
+                "warn_high",
+                "fail_high",
+                "why",
+            ),
+        ),
+    ),
+)
+
+FUNNEL = Section(
+    name="funnel",
+    title="Funnel",
+    intro="How many pictures get how far, and what happened to the others.",
+    figures=(
+        Figure(
+            name="funnel-steps",
+            title="From candidate to training",
+            statement="reports/funnel",
+            reading="Pictures left after each step, and their share of the candidates.",
+            draw=drawings.funnel,
+            missing=NO_SELECTION,
+        ),
+        Figure(
+            name="keep-rates",
+            title="Texts kept",
+            statement="reports/keep_rates",
+            reading="Share of the texts of each source that the selection holds.",
+            draw=drawings.keep_rates,
+            missing=NO_SELECTION,
+        ),
+        Figure(
+            name="outcomes",
+            title="Candidates that gave no picture",
+            statement="reports/outcomes",
+            reading="Dead links, refusals, broken and tiny pictures: each attempt has one outcome.",
+            draw=drawings.outcomes,
+            missing="Every candidate was kept, or none was attempted yet.",
+        ),
+        Figure(
+            name="stages",
+            title="Stages",
+            statement="reports/stages",
+            reading="What each stage read and wrote, by its commit records.",
+            missing="No stage has committed a shard yet.",
+        ),
+    ),
+)
+
+REASONS = Section(
+    name="reasons",
+    title="Why dropped",
+    intro="Every cheap rule looks at every caption, so each reason has three counts: captions it "
+    "finds, captions it is the first to drop, captions that it alone drops.",
+    figures=(
+        Figure(
+            name="first-reasons",
+            title="First reason",
+            statement="reports/reasons",
+            reading="Captions whose first reason this is, by who wrote them.",
+            draw=drawings.reasons,
+            missing=NO_SELECTION,
+        ),
+        Figure(
+            name="unique-reasons",
+            title="Only reason",
+            statement="reports/reasons",
+            reading="A rule with no caption of its own could go and nothing would change.",
+            draw=drawings.unique_reasons,
+            missing=NO_SELECTION,
+        ),
+        Figure(
+            name="reason-sets",
+            title="Reasons that come together",
+            statement="reports/reason_sets",
+            missing=NO_SELECTION,
+        ),
+    ),
+)
+
+TEXTS = Section(
+    name="texts",
+    title="Texts",
+    intro="What the words look like before any model has judged them.",
+    figures=(
+        Figure(
+            name="caption-lengths",
+            title="Length",
+            statement="reports/caption_lengths",
+            reading="Words a caption, as a share of its source; 40 stands for 40 and more.",
+            draw=drawings.histogram("words"),
+            missing=NO_SELECTION,
+        ),
+        Figure(
+            name="languages",
+            title="Language",
+            statement="reports/languages",
+            reading="As the detector sees it; on few words it often errs.",
+            draw=drawings.languages,
+            missing="Not measured yet: nothing has been ingested.",
+        ),
+        Figure(
+            name="repeated-texts",
+            title="Texts under many pictures",
+            statement="reports/repeated",
+            reading="The most repeated first.",
+            missing="No text stands under five pictures or more.",
+        ),
+    ),
+)
+
+IMAGES = Section(
+    name="images",
+    title="Pictures",
+    intro="Signals of the kept pictures of all batches, computed when they were decoded.",
+    figures=tuple(
+        Figure(
+            name=f"image-{name.replace('_', '-')}",
+            title=title,
+            statement="reports/image_signals",
+            draw=drawings.histogram(unit),
+            only=("signal", name),
+            missing="Not measured yet: no picture has been kept.",
+        )
+        for name, (title, unit) in IMAGE_SIGNALS.items()
+    ),
+)
+
+SOURCES = Section(
+    name="sources",
+    title="Sources",
+    intro="Where web texts come from, and which sites and shards are worse than the others.",
+    figures=(
+        Figure(
+            name="domains",
+            title="Web text dropped, by domain",
+            statement="reports/domains",
+            reading="The largest domains first.",
+            draw=drawings.domains,
+            missing=NO_SELECTION,
+        ),
+        Figure(
+            name="drift",
+            title="Drift within a crawl",
+            statement="reports/drift",
+            reading="Population stability index between the first half of a batch's shards and the "
+            "second; above 0.1 look, above 0.25 the source has changed. A hundred rows a half "
+            "are too few to tell.",
+            draw=drawings.drift,
+            missing="Not measured: no batch of web pages has two shards.",
+        ),
+        Figure(
+            name="shards",
+            title="Shards that keep least",
+            statement="reports/shards",
+            reading="robust_z counts spreads from the median shard of the batch.",
+            missing=NO_SELECTION,
+        ),
+    ),
+)
+
+BEFORE_GALLERIES = (GATES, FUNNEL, REASONS, TEXTS, IMAGES, PAIRS, SOURCES, TRUTH)
+AFTER_GALLERIES = (TRAINING, EVALUATION, LINEAGE)

@@ -1,0 +1,126 @@
+"""What a figure of the report is: a statement of `sql/reports`, how to draw it, how to read it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sql.statements import statement
+from tasks.database import Database
+from tasks.report import charts
+
+Rows = Sequence[dict[str, Any]]
+Draw = Callable[[Rows, "Scope"], Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """What a report is about; statements take these as parameters.
+
+    Attributes:
+        selection: id of a selection; empty when there is none yet.
+        rbm_run: the RBM whose scores are shown; empty when there is none yet.
+        itm_threshold: the matching head's threshold in that selection; None without one.
+    """
+
+    selection: str
+    rbm_run: str
+    itm_threshold: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """One statement's rows, drawn, tabled, or both.
+
+    Attributes:
+        name: unique in the report: an anchor on the page, a key in report.json.
+        title: what is shown.
+        reading: how to read it.
+        statement: under `sql/`.
+        draw: makes a chart of the rows; None shows the table alone.
+        only: keeps the rows whose column has this value.
+        missing: what fills it, said while there are no rows.
+        columns: of the table, in order; empty for all.
+    """
+
+    name: str
+    title: str
+    statement: str
+    reading: str = ""
+    draw: Draw | None = None
+    only: tuple[str, str] | None = None
+    missing: str = "not measured yet"
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """A heading with its figures."""
+
+    name: str
+    title: str
+    intro: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """What a report says of itself.
+
+    Attributes:
+        run: its name.
+        lake: the lake's root.
+        written_at: when, in UTC.
+        revision: of the code; empty when not known.
+        selection: the row of the selection it is about; empty when there is none.
+        rbm_run: the RBM whose scores are shown.
+        gates: how many gates have each status.
+    """
+
+    run: str
+    lake: str
+    written_at: datetime
+    revision: str
+    selection: dict[str, Any]
+    rbm_run: str
+    gates: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """A figure with its rows, its drawing (empty without one) and the SQL that gave them."""
+
+    figure: Figure
+    rows: list[dict[str, Any]]
+    svg: str
+    sql: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawnSection:
+    """A section with its figures drawn."""
+
+    section: Section
+    figures: tuple[Drawn, ...]
+
+
+def drawn_section(database: Database, section: Section, scope: Scope) -> DrawnSection:
+    """Ask for the rows of every figure of a section, and draw them."""
+    return DrawnSection(
+        section=section, figures=tuple(_drawn(database, one, scope) for one in section.figures)
+    )
+
+
+def _drawn(database: Database, figure: Figure, scope: Scope) -> Drawn:
+    rows = database.rows(figure.statement, selection=scope.selection, rbm_run=scope.rbm_run)
+    if figure.only:
+        column, value = figure.only
+        rows = [row for row in rows if row[column] == value]
+    chart = figure.draw(rows, scope) if figure.draw and rows else None
+    label = f"{figure.title}. {figure.reading}".strip()
+    return Drawn(
+        figure=figure,
+        rows=rows,
+        svg="" if chart is None else charts.svg(chart, figure.name, label),
+        sql=statement(figure.statement),
+    )

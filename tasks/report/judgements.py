@@ -1,0 +1,161 @@
+"""The sections about models: what they say of pairs, how right that is, how they were made."""
+
+from tasks.report import drawings
+from tasks.report.figures import Figure, Section
+from tasks.report.missing import (
+    NO_EVALUATION,
+    NO_RBM,
+    NO_SCORES,
+    NO_SELECTION,
+    NO_TRAINING,
+    NO_TRUTH,
+)
+
+LOSSES = {"loss": "Total loss", "itc": "ITC loss", "itm": "ITM loss", "lm": "LM loss"}
+SCORES = {
+    "cider_d": "CIDEr-D of captions",
+    "bleu_4": "BLEU-4 of captions",
+    "self_r1": "Own caption finds its picture, R@1",
+    "itm_tr_r1": "Picture to text, R@1 by ITM",
+    "itm_ir_r1": "Text to picture, R@1 by ITM",
+    "itm_ir_r5": "Text to picture, R@5 by ITM",
+}
+
+PAIRS = Section(
+    name="pairs",
+    title="Pairs",
+    intro="What the models say of picture and text together. The dashed line is the threshold of "
+    "this selection; another one costs a query, not a GPU.",
+    figures=(
+        Figure(
+            name="itm",
+            title="ITM probability",
+            statement="reports/score_hist",
+            reading="The matching head's probability that text and picture belong together.",
+            draw=drawings.histogram("ITM probability", at_threshold=True),
+            only=("signal", "itm_probability"),
+            missing=NO_SCORES,
+        ),
+        Figure(
+            name="itm-sweep",
+            title="What another threshold would keep",
+            statement="reports/threshold_sweep",
+            draw=drawings.sweep,
+            missing=NO_SCORES,
+        ),
+        Figure(
+            name="itc",
+            title="ITC cosine",
+            statement="reports/score_hist",
+            reading="Cosine of the two embeddings.",
+            draw=drawings.histogram("ITC cosine"),
+            only=("signal", "itc_cosine"),
+            missing=NO_SCORES,
+        ),
+        Figure(
+            name="itm-by-itc",
+            title="ITM against ITC",
+            statement="reports/itm_by_itc",
+            reading="The darker a cell, the more pairs; far from the diagonal the two disagree.",
+            draw=drawings.heat,
+            missing=NO_SCORES,
+        ),
+        Figure(
+            name="rbm-pmi",
+            title="PMI by the RBM",
+            statement="reports/pmi_hist",
+            reading="How much the text says about its picture, in nats.",
+            draw=drawings.histogram("nats"),
+            only=("signal", "rbm_pmi"),
+            missing=NO_RBM,
+        ),
+        Figure(
+            name="gaussian-pmi",
+            title="PMI by a full Gaussian",
+            statement="reports/pmi_hist",
+            reading="The baseline of the RBM, in closed form, in nats.",
+            draw=drawings.histogram("nats"),
+            only=("signal", "gaussian_pmi"),
+            missing=NO_RBM,
+        ),
+    ),
+)
+
+TRUTH = Section(
+    name="truth",
+    title="Against the planted truth",
+    intro="Where it is known what is wrong with a text, the selection can be marked like an exam.",
+    figures=(
+        Figure(
+            name="filter-truth",
+            title="Kept and dropped, by kind of noise",
+            statement="reports/filter_truth",
+            reading="Kind none is right; all the others should be dropped.",
+            draw=drawings.truth,
+            missing=NO_TRUTH,
+        ),
+        Figure(
+            name="auc",
+            title="How well each signal ranks",
+            statement="reports/auc",
+            reading="Probability that a right text scores above a wrong one: 0.5 is chance.",
+            draw=drawings.auc,
+            missing=NO_TRUTH,
+        ),
+    ),
+)
+
+TRAINING = Section(
+    name="training",
+    title="Training",
+    intro="How the losses fell.",
+    figures=tuple(
+        Figure(
+            name=f"curve-{name}",
+            title=title,
+            statement="reports/training",
+            draw=drawings.training,
+            only=("name", name),
+            missing=NO_TRAINING,
+        )
+        for name, title in LOSSES.items()
+    ),
+)
+
+EVALUATION = Section(
+    name="evaluation",
+    title="Evaluation",
+    intro="On pictures that were never trained on, with the interval that holds 95 of 100 "
+    "resamples, beside chance and the caption of the nearest neighbour.",
+    figures=tuple(
+        Figure(
+            name=f"score-{name.replace('_', '-')}",
+            title=title,
+            statement="reports/evaluation",
+            draw=drawings.evaluation,
+            only=("score", name),
+            missing=NO_EVALUATION,
+        )
+        for name, title in SCORES.items()
+    ),
+)
+
+LINEAGE = Section(
+    name="lineage",
+    title="Lineage",
+    intro="Which model was trained on which selection, and which runs wrote and judged its texts.",
+    figures=(
+        Figure(
+            name="models",
+            title="Models and the selections they were trained on",
+            statement="reports/lineage",
+            missing=NO_TRAINING,
+        ),
+        Figure(
+            name="selections",
+            title="Selections",
+            statement="reports/selections",
+            missing=NO_SELECTION,
+        ),
+    ),
+)

@@ -1,0 +1,37 @@
+"""Values as JSON can hold them, and as a person reads them."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+THOUSANDS = 10_000
+
+
+def plain(value: Any) -> Any:
+    """Return a value of tables as JSON has it: no NaN, no infinity, moments as ISO 8601."""
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def spoken(value: Any) -> str:
+    """Return a value of a table's cell as text."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= THOUSANDS else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= THOUSANDS else f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list | tuple):
+        return ", ".join(spoken(one) for one in value) or "-"
+    return str(value) or "-"
