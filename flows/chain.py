@@ -28,6 +28,7 @@ class Chain:
     Attributes:
         plan: every choice.
         lake: where everything is kept.
+        run: the pipeline run's name.
         story: the rows of the summary.
         selections: cards by name: raw, human, kept.
         models: addresses by name: raw, captioner, filter, selected, rbm.
@@ -38,16 +39,22 @@ class Chain:
 
     plan: Plan
     lake: Lake
-    story: Story = field(default_factory=Story)
+    run: str
+    story: Story = field(init=False)
     selections: dict[str, SelectionCard] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict)
     registered: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.story = Story(self.lake, self.run)
+
     def ingest(self) -> None:
         """Fetch the web, the seed and the held-out pictures."""
         for source in (self.plan.web, self.plan.seed, self.plan.held_out):
+            places = ", ".join([*source.pages, *source.tables])
+            self.story.begin(f"ingestion {source.batch}", places)
             done = ingestion(source, self.plan.ingestion, self.lake.root)
             twins = f"{done['duplicates']} repeat another"
             self.story.tell(
@@ -81,23 +88,27 @@ class Chain:
         """Train a model on some of the selections."""
         cards = [self.selections[one] for one in selections]
         ids = tuple(card.id for card in cards)
-        self.models[name] = pretraining(ids, self.plan.pretraining, self.lake.root)
-        seen = sum(card.counts["selected"] for card in cards)
-        self.story.tell(f"pretraining {name}", seen, note=self.models[name])
+        seen, how = sum(card.counts["selected"] for card in cards), self.plan.pretraining
+        self.story.begin(f"pretraining {name}", f"a {how.preset} BLIP on {seen:,} captions")
+        self.models[name] = pretraining(ids, how, self.lake.root)
+        self.story.tell(f"pretraining {name}", seen, note=f"{how.preset}, {how.steps:,} steps")
 
     def finetune(self, start: str) -> None:
         """Make the captioner and the filter out of a model and the human captions."""
         human = self.selections["human"]
+        seen = human.counts["selected"]
+        self.story.begin("finetuning", f"captioner and filter on {seen:,} human captions")
         halves = finetuning(
             self.models[start], (human.id,), self.plan.captioner, self.plan.filter, self.lake.root
         )
         self.models |= halves
-        self.story.tell("finetuning", human.counts["selected"], note="captioner and filter")
+        self.story.tell("finetuning", seen, note="captioner and filter")
 
     def caption_and_score(self) -> None:
         """Let the captioner write for every web picture and the filter judge every text."""
         writer, judge = self.models["captioner"], self.models["filter"]
         batch = self.plan.web.batch
+        self.story.begin("capfilt", "a caption for every picture, a score for every text")
         done = capfilt(batch, writer, judge, self.plan.capfilt, self.lake.root)
         self.runs |= {"captions": done["captions"], "scores": done["scores"]}
         self.found["filter"] = judge_filter(self.lake, done["scores"], batch)
@@ -107,42 +118,45 @@ class Chain:
     def fit_rbm(self, model: str, selected: str) -> None:
         """Fit an RBM on the vectors of what was selected, and rank every pair of the web by it."""
         batches, address = (self.plan.web.batch,), self.models[model]
+        self.story.begin("embedding and rbm", "vectors of every pair, and a machine over them")
         fitted_on = embedding(batches, address, self.selections[selected].id, lake=self.lake.root)
         everything = (INGESTED, self.runs["captions"])
         ranked = embedding(batches, address, everything, lake=self.lake.root)
-        self.story.tell("embedding", None, self._rows("embedding", ranked, "pairs"))
+        self.story.tell("embedding", None, self._rows("embedding", ranked, "vectors"))
         done = rbm(fitted_on, batches, ranked, self.plan.rbm, self.lake.root)
         self.runs |= {"vectors": ranked, "rbm": done["run"]}
         self.models["rbm"] = f"rbms/{done['run']}"
         self.found["rbm"] = done["metrics"]
-        self.story.tell("rbm", None, None, done["run"])
+        gain = f"{done['metrics']['nats_over_full_gaussian']:+.2f} nats over the full Gaussian"
+        self.story.tell("rbm", self._rows("embedding", fitted_on, "vectors"), note=gain)
 
     def evaluate(self, *names: str) -> None:
         """Score models on the held-out pictures, and what selecting is worth against raw pairs."""
         reports = {}
         for name in names:
             batch = self.plan.held_out.batch
+            self.story.begin(f"evaluation {name}", "captions and retrieval on held-out pictures")
             run = evaluation(self.models[name], batch, self.plan.evaluation, self.lake.root)
             reports[name] = read_report(self.lake, run)
             self.runs[f"evaluation {name}"] = run
-            self.story.tell(f"evaluation {name}", reports[name].images, note=run)
+            self.story.tell(f"evaluation {name}", reports[name].images)
         self.found["scores"] = {name: asdict(report) for name, report in reports.items()}
         self.found["against_raw"] = {
             score: asdict(one)
             for score, one in compare(self.lake, reports["raw"], reports["selected"]).items()
         }
 
-    def register(self, run: str) -> None:
+    def register(self) -> None:
         """Put the finished models into the registry, and those that pass their gate to use."""
         digests = {name: card.digest for name, card in self.selections.items()}
-        for candidate in candidates(run, self.models, self.found, digests):
+        for candidate in candidates(self.run, self.models, self.found, digests):
             self.registered[candidate.name] = register(self.lake, candidate)
         self.story.tell("registration", rows_out=len(self.registered))
 
-    def result(self, run: str, places: dict[str, str]) -> PipelineResult:
+    def result(self, places: dict[str, str]) -> PipelineResult:
         """Return the run's summary."""
         return PipelineResult(
-            run=run,
+            run=self.run,
             stages=tuple(self.story.rows),
             selections={name: asdict(card) for name, card in self.selections.items()},
             models=self.models,

@@ -1,14 +1,13 @@
 """The demo's plan, and its run: build the site, serve it, crawl it, say what came of it."""
 
 import logging
+import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from flows.environment import this_machine
-from flows.pipeline import pipeline
+from flows.pipeline import finished_run
 from flows.plan import Plan
-from flows.telling import tell
+from flows.telling import tell, told_to
 from tasks.capfilt import CapFilt
 from tasks.demo.facts import SiteFacts, write_truth
 from tasks.demo.gimp import GimpSite, build_gimp_site
@@ -26,6 +25,7 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 SHARD_SIZE = 500  # several shards, so that progress and resuming can be seen
+SEED_PICTURES = 1000  # what a person would label in two days
 
 
 def run_demo(site: str, folder: Path) -> None:
@@ -40,14 +40,14 @@ def run_demo(site: str, folder: Path) -> None:
     plan = plan_for(facts)
     write_truth(lake, plan.web.batch, facts)
     with serving(facts.served, facts.port):
-        done = pipeline(plan, lake.root)
-    tell(Console(soft_wrap=True), lake, done["summary"])
+        summary = finished_run(plan, lake)
+    tell(told_to(sys.stdout.isatty()), lake, summary)
 
 
 def _built(site: str, folder: Path) -> SiteFacts:
     if site == "gimp":
         return build_gimp_site(folder, GimpSite())
-    return build_site(folder, Site())
+    return build_site(folder, Site(seed_pictures=SEED_PICTURES))
 
 
 def plan_for(facts: SiteFacts) -> Plan:
@@ -59,7 +59,7 @@ def plan_for(facts: SiteFacts) -> Plan:
         ingestion=Ingestion(
             shard_size=SHARD_SIZE, allow_private_hosts=(HOST,), concurrency=16, timeout_s=5
         ),
-        pretraining=Pretraining(preset="tiny"),
+        pretraining=Pretraining(preset="tiny", steps=800),
         captioner=Finetuning(),
         filter=Finetuning(),
         capfilt=CapFilt(),

@@ -5,6 +5,7 @@ has to be running. Run again, it finds what is committed and does the rest.
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,17 +14,19 @@ from pathlib import Path
 from prefect import flow
 from prefect.context import refresh_global_settings_context
 from prefect.logging.configuration import setup_logging
-from rich.console import Console
 
 from flows.chain import Chain
 from flows.environment import PREFECT_DEFAULTS, QUIET, set_defaults, this_machine
 from flows.plan import Plan
 from flows.quality import quality, require_gates
 from flows.runs import run_name
-from flows.summary import write_summary
-from flows.telling import tell
+from flows.summary import summary_path, write_summary
+from flows.telling import tell, told_to
 from tasks.commands import run_command
 from tasks.settings import read_plan, settings_from
+from tasks.storage import Lake
+
+log = logging.getLogger(__name__)
 
 
 @flow(name="pipeline")
@@ -41,9 +44,9 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
     run = run_name("pipeline", plan)
     # Before anything runs: whoever finds half a run finds what it was meant to be.
     opened.publish_json(f"runs/{run}/plan.json", asdict(plan))
-    chain = Chain(plan, opened)
+    chain = Chain(plan, opened, run)
     chain.ingest()
-    require_gates(opened)
+    require_gates(opened, plan.override)
     chain.select_unjudged("raw", "raw", plan.web.batch)
     chain.select_unjudged("human", "human", plan.seed.batch)
     chain.pretrain("raw", "raw", "human")
@@ -52,14 +55,14 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
         chain.finetune(start)
         chain.caption_and_score()
         chain.select_judged("kept")
-        require_gates(opened)
+        require_gates(opened, plan.override)
         chain.pretrain("selected", "kept", "human")
         start = "selected"
     chain.fit_rbm("selected", "kept")
     chain.evaluate("raw", "captioner", "filter", "selected")
-    chain.register(run)
-    places = quality(run, opened.root)
-    summary = write_summary(opened, chain.result(run, places))
+    chain.register()
+    places = quality(run, opened.root, chain.selections["kept"].id)
+    summary = write_summary(opened, chain.result(places))
     return {"run": run, "summary": summary}
 
 
@@ -75,8 +78,16 @@ def main(arguments: Sequence[str]) -> None:
     refresh_global_settings_context()
     setup_logging()
     lake = this_machine().open_lake(given.lake, create=True)
-    done = pipeline(plan, lake.root)
-    tell(Console(soft_wrap=True), lake, done["summary"])
+    tell(told_to(sys.stdout.isatty()), lake, finished_run(plan, lake))
+
+
+def finished_run(plan: Plan, lake: Lake) -> str:
+    """Run a plan, or find that it has been run; return where its summary lies in the lake."""
+    summary = summary_path(run_name("pipeline", plan))
+    if lake.exists(summary):
+        log.info("all is done already; what follows is what came of it")
+        return summary
+    return pipeline(plan, lake.root)["summary"]
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class Plan:
         rbm: the machine over the embeddings.
         evaluation: what is measured, and with how many resamples.
         rounds: how often CapFilt is bootstrapped from the model it helped to train.
+        override: gates, such as "G9", that may fail without stopping the run; the plan lies beside
+            the run's summary, so it stays known who went on knowingly.
     """
 
     web: Source
@@ -45,6 +47,7 @@ class Plan:
     rbm: RbmFit = field(default_factory=RbmFit)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rounds: int = 1
+    override: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.rounds <= MAX_ROUNDS:

@@ -1,10 +1,13 @@
 """What a pipeline run did, in numbers: told stage by stage, written into the lake at the end."""
 
+import logging
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tasks.storage import Lake
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +56,59 @@ class PipelineResult:
 
 @dataclass(slots=True)
 class Story:
-    """The rows of a run that is under way."""
+    """The rows of a run that is under way; a resumed run goes on with them.
 
+    A stage that is found done takes a moment; its row keeps the seconds that doing it took.
+    """
+
+    lake: Lake
+    run: str
     rows: list[StageRow] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
+
+    def begin(self, stage: str, what: str) -> None:
+        """Say that a stage starts, and on what."""
+        log.info("\n%s: %s", stage, what)
 
     def tell(
         self, stage: str, rows_in: int | None = None, rows_out: int | None = None, note: str = ""
     ) -> None:
         """Add a row for the stage that has just ended; its time counts from the row before."""
         now = time.monotonic()
-        self.rows.append(StageRow(stage, rows_in, rows_out, round(now - self.since, 1), note))
+        took = max(round(now - self.since, 1), self._seconds_before(stage))
+        self.rows.append(StageRow(stage, rows_in, rows_out, took, note))
         self.since = now
+        told = {**self._before(), **{row.stage: row.seconds for row in self.rows}}
+        self.lake.publish_json(self._path, told)
+        log.info("%s: %s", stage, _spoken(self.rows[-1]))
+
+    @property
+    def _path(self) -> str:
+        return f"runs/{self.run}/seconds.json"
+
+    def _before(self) -> dict[str, float]:
+        return dict(self.lake.read_json(self._path)) if self.lake.exists(self._path) else {}
+
+    def _seconds_before(self, stage: str) -> float:
+        return self._before().get(stage, 0.0)
+
+
+def _spoken(row: StageRow) -> str:
+    counts = f"{row.rows_in} in, " if row.rows_in is not None else ""
+    counts += f"{row.rows_out} out, " if row.rows_out is not None else ""
+    return f"{counts}{row.seconds:.1f} s" + (f" ({row.note})" if row.note else "")
 
 
 def write_summary(lake: Lake, result: PipelineResult) -> str:
     """Publish the summary and return where it lies."""
-    path = f"runs/{result.run}/summary.json"
+    path = summary_path(result.run)
     lake.publish_json(path, asdict(result))
     return path
+
+
+def summary_path(run: str) -> str:
+    """Return where the summary of a run lies in the lake."""
+    return f"runs/{run}/summary.json"
 
 
 def read_summary(lake: Lake, path: str) -> PipelineResult:

@@ -3,25 +3,32 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from flows.summary import PipelineResult, StageRow, read_summary
 from tasks.storage import Lake
 
-# Score in the evaluation -> how it is called here; a recall is of the first k.
+# Score in the evaluation -> how it is called here. ITC is by embedding, ITM re-ranked by the match.
 SCORES = {
     "bleu_4": "BLEU-4",
     "rouge_l": "ROUGE-L",
     "cider_d": "CIDEr-D",
-    "self_r1": "own caption finds its picture, R@1",
-    "itc_tr_r1": "picture to text, R@1, embeddings",
-    "itm_tr_r1": "picture to text, R@1, re-ranked",
-    "itm_tr_r5": "picture to text, R@5, re-ranked",
-    "itc_ir_r1": "text to picture, R@1, embeddings",
-    "itm_ir_r1": "text to picture, R@1, re-ranked",
-    "itm_ir_r5": "text to picture, R@5, re-ranked",
+    "self_r1": "own caption finds picture R@1",
+    "itc_tr_r1": "text retrieval R@1, ITC",
+    "itm_tr_r1": "text retrieval R@1, ITM",
+    "itm_tr_r5": "text retrieval R@5, ITM",
+    "itc_ir_r1": "image retrieval R@1, ITC",
+    "itm_ir_r1": "image retrieval R@1, ITM",
+    "itm_ir_r5": "image retrieval R@5, ITM",
 }
+COLUMNS = 100  # of a page that is no terminal, such as a log
+
+
+def told_to(is_terminal: bool) -> Console:
+    """Return the console that results are printed on; a log gets lines of 100 columns."""
+    return Console(soft_wrap=True, width=None if is_terminal else COLUMNS)
 
 
 def tell(console: Console, lake: Lake, summary: str) -> None:
@@ -30,7 +37,7 @@ def tell(console: Console, lake: Lake, summary: str) -> None:
     console.print()
     console.print(stage_table(result.stages))
     console.print(keep_table(result))
-    if result.filter:
+    if result.filter and result.filter["precision"] is not None:
         console.print(filter_line(result.filter))
     console.print(score_table(result))
     console.print(rbm_line(result.rbm))
@@ -41,7 +48,7 @@ def tell(console: Console, lake: Lake, summary: str) -> None:
 
 def stage_table(stages: tuple[StageRow, ...]) -> Table:
     """One line a stage: rows in, rows out, seconds, and what else there is to say."""
-    table = Table("stage", title="What each stage read and wrote", title_justify="left")
+    table = _table("stage", "What each stage read and wrote")
     for name in ("rows in", "rows out", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("", overflow="fold")
@@ -54,7 +61,7 @@ def stage_table(stages: tuple[StageRow, ...]) -> Table:
 
 def keep_table(result: PipelineResult) -> Table:
     """How much of the web's and of the captioner's texts the selection keeps."""
-    table = Table("text", title="What the selection keeps", title_justify="left")
+    table = _table("text", "What the selection keeps")
     for name in ("captions", "kept", "share"):
         table.add_column(name, justify="right")
     for source, one in result.selections["kept"]["sources"].items():
@@ -74,20 +81,18 @@ def filter_line(found: Mapping[str, Any]) -> str:
 
 
 def score_table(result: PipelineResult) -> Table:
-    """Both models beside their baselines, each with the interval of 95 of 100 resamples."""
-    title = "On pictures never trained on, with 95 % intervals"
-    table = Table("score", title=title, title_justify="left")
+    """Both models beside their baselines; the difference has the interval of 95 % of resamples."""
+    table = _table("score", "On pictures never trained on; the difference with its 95 % interval")
     raw, chosen = result.scores["raw"], result.scores["selected"]
-    names = ("chance", "nearest picture's text", "raw pairs", "CapFilt", "CapFilt minus raw")
-    for name in names:
+    for name in ("chance", "nearest", "raw", "CapFilt", "CapFilt - raw"):
         table.add_column(name, justify="right")
     for name, label in SCORES.items():
         if name not in chosen["scores"]:
             continue
         baselines = (chosen["baselines"].get(kind, {}).get(name) for kind in ("chance", "nearest"))
+        cells = (*baselines, raw["scores"].get(name), chosen["scores"][name])
         gain = result.against_raw.get(name, {}).get("difference")
-        cells = (*baselines, raw["scores"].get(name), chosen["scores"][name], gain)
-        table.add_row(label, *(_estimate(cell) for cell in cells))
+        table.add_row(label, *(_value(cell) for cell in cells), _difference(gain))
     return table
 
 
@@ -111,7 +116,7 @@ def places(result: PipelineResult, lake: Lake, summary: str) -> list[str]:
         f"          {python} -m webbrowser -t {report}",
         f"database  {database}",
         f"          {python} -c \"import duckdb; print(duckdb.connect('{database}', "
-        "read_only=True).sql('from funnel'))\"",
+        "read_only=True).sql('from v_funnel'))\"",
         f"registry  {registry}  ({', '.join(f'{k} {v}' for k, v in result.registered.items())})",
         f"          .venv/bin/mlflow ui --backend-store-uri {registry} --host 127.0.0.1",
         f"again     CAPLIFT_LAKE={lake.root} make serve   # Prefect, a worker and MLflow over it",
@@ -126,7 +131,13 @@ def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.1%}"
 
 
-def _estimate(found: Mapping[str, float] | None) -> str:
-    if not found:
-        return ""
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+def _value(found: Mapping[str, float] | None) -> str:
+    return f"{found['value']:.3f}" if found else ""
+
+
+def _difference(found: Mapping[str, float] | None) -> str:
+    return f"{found['value']:+.3f} [{found['low']:+.2f}, {found['high']:+.2f}]" if found else ""
+
+
+def _table(first: str, title: str) -> Table:
+    return Table(first, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
