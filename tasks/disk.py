@@ -1,7 +1,8 @@
-"""What every write to a disk needs: durability, and its two common failures as one line each."""
+"""Disks: durable writes, their two common failures as one line each, and what a folder holds."""
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,3 +37,13 @@ def make_durable(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the sha256 of the names and bytes of all files below a folder, as hex."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0".encode())
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()

@@ -9,7 +9,6 @@ losing this database loses a view of them. With `tasks.tracking` this is the doo
     lineage          what a registered model came from
 """
 
-import hashlib
 import logging
 import math
 import tempfile
@@ -26,6 +25,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 
+from tasks.disk import folder_digest
 from tasks.errors import InputError, ModelError
 from tasks.storage import Lake
 from tasks.tracking import (
@@ -123,7 +123,7 @@ def register_model(
         raise ModelError(f"there is no checkpoint folder {checkpoint} to register")
     where = registry_at(registry)
     client, experiment = where.client, where.experiment_id()
-    digest = _digest(checkpoint)
+    digest = folder_digest(checkpoint)
     _ensure_named(client, name)
     same = [
         version
@@ -276,15 +276,6 @@ def _ensure_named(client: MlflowClient, name: str) -> None:
         client.create_registered_model(name)
     except MlflowException:
         client.get_registered_model(name)  # it is there already; any other trouble shows here
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{file.relative_to(folder)}\0".encode())
-        with file.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _version_with(client: MlflowClient, name: str, alias: str) -> str:
