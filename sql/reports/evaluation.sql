@@ -15,6 +15,7 @@ named as (
         end as name,
         evaluation.run,
         evaluation.model,
+        evaluation.trained_on,
         (
             select string_agg(distinct selection.policy, ' + ' order by selection.policy)
             from selection
@@ -37,6 +38,7 @@ labelled as (
         batch,
         images,
         case when baseline is null then run end as run,
+        case when baseline is null then trained_on end as trained_on,
         any_value(value) as value,
         any_value(low) as low,
         any_value(high) as high

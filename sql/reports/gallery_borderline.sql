@@ -6,6 +6,7 @@ distances as (
     select
         batch,
         key,
+        arg_min(source, abs(itm_probability - 0.5)) as source,
         min(abs(itm_probability - 0.5)) as distance
     from sample_final
     where selection = $selection and isfinite(itm_probability)
@@ -13,7 +14,7 @@ distances as (
 )
 
 select
-    'within ' || printf('%.2f', distance) || ' of one half' as kind,
+    source || ' text' as kind,
     batch,
     key
 from distances

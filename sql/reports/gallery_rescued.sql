@@ -1,7 +1,7 @@
 -- Which pictures are in the selection only because a captioner described them?
 -- reads sample_final; returns batch and key where every web text was dropped and a synthetic one kept
 select
-    'rescued' as kind,
+    '' as kind,
     batch,
     key
 from sample_final

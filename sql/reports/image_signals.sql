@@ -8,7 +8,7 @@ long as (
             log10(greatest(lap_var::double, 1)) as sharpness,
             entropy::double as entropy,
             bright_p50::double as brightness,
-            log2(least(original_width, original_height)::double) as short_side
+            least(original_width, original_height)::double as short_side
         from sample
         where outcome = 'kept'
     )
@@ -20,11 +20,14 @@ span as (
     select
         signal,
         quantile_cont(value, 0.002) as first,
-        -- One value for all still has a bin to stand in.
-        greatest(quantile_cont(value, 0.998), quantile_cont(value, 0.002) + 1e-6) as last
+        -- One value for all still has a bin to stand in: a pixel, or a hundredth.
+        greatest(
+            quantile_cont(value, 0.998),
+            quantile_cont(value, 0.002) + case signal when 'short_side' then 24 else 0.24 end
+        ) as last
     from long
     where isfinite(value)
-    group by all
+    group by signal
 ),
 
 binned as (

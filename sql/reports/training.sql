@@ -1,5 +1,5 @@
 -- How did the losses of each training run fall?
--- reads training; returns a row a run, loss and step, at most two hundred steps a curve
+-- reads training; returns a row a run (counted by nth), loss and step, at most two hundred steps a curve
 with
 
 numbered as (
@@ -8,6 +8,7 @@ numbered as (
         name,
         step,
         value,
+        dense_rank() over (order by run) - 1 as nth,
         row_number() over each_curve as place,
         count(*) over (partition by run, name) as points
     from training
@@ -19,7 +20,8 @@ select
     run,
     name,
     step,
-    value
+    value,
+    nth
 from numbered
 where place = points or (place - 1) % ceil(points / 200) = 0
 order by name, run, step

@@ -6,6 +6,7 @@ and ink becomes `currentColor`, so one drawing is readable on light and on dark 
 
 import html
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,10 @@ import vl_convert
 Rows = Sequence[Mapping[str, Any]]
 
 # Units of the drawing, about a telephone's width: on one it is shown as it is, elsewhere wider.
-WIDTH = 420
+WIDTH = 360
 HEIGHT = 180
+LINE = 27  # characters of a label before it goes on in the next line
+ROOM_FOR_TEXT = 1.7  # of the longest bar, where texts stand beside bars
 
 # What the drawing is painted with -> what the page makes of it.
 INK = "#010101"
@@ -45,7 +48,7 @@ CONFIG: dict[str, Any] = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
-        "labelLimit": 230,
+        "labelLimit": 170,
     },
     "legend": {
         "labelColor": INK,
@@ -82,10 +85,9 @@ def bars(
         title: of the value axis.
     """
     # Without room to the right, the longest bar's text would be cut off.
-    most = max(float(row[value] or 0) for row in rows)
-    scale = alt.Scale(domain=[0, (most or 1) * (1.45 if told else 1)])
-    base = alt.Chart(_values(rows)).encode(
-        y=alt.Y(f"{category}:N", sort=None, title=None),
+    most = max(float(row[value] or 0) for row in rows) or 1.0
+    scale = alt.Scale(domain=[0, most * ROOM_FOR_TEXT]) if told else alt.Scale()
+    base = _bands(rows, category).encode(
         x=alt.X(f"{value}:Q", title=title or None, scale=scale, axis=_axis(told)),
     )
     drawn = base.mark_bar()
@@ -99,19 +101,22 @@ def bars(
 def grouped_bars(rows: Rows, category: str, value: str, series: str, title: str) -> Any:
     """One bar a category and series, side by side."""
     return (
-        alt.Chart(_values(rows))
+        _bands(rows, category, 30)
         .mark_bar()
         .encode(
-            y=alt.Y(f"{category}:N", sort=None, title=None),
             yOffset=alt.YOffset(f"{series}:N", sort=_named(rows, series)),
-            x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(tickCount=5)),
+            x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(tickCount=4)),
             color=_colour(rows, series),
         )
     )
 
 
 def histogram(
-    rows: Rows, title: str, *, threshold: float | None = None, share: str = "share"
+    rows: Rows,
+    title: str,
+    *,
+    threshold: float | None = None,
+    span: tuple[float, float] | None = None,
 ) -> Any:
     """Overlaid bins from `low` to `high`, as a share of each `source`, with a threshold's line.
 
@@ -119,18 +124,17 @@ def histogram(
         rows: columns low, high, share and, where there are several, source.
         title: of the value axis.
         threshold: where a dashed line stands.
-        share: the column of heights.
+        span: ends of the value axis; None takes those of the bins.
     """
+    scale = alt.Scale(domain=list(span)) if span else alt.Scale(zero=False)
     by_source = "source" in rows[0]
     drawn = (
         alt.Chart(_values(rows))
         .mark_bar(fillOpacity=0.55 if by_source else 0.9, binSpacing=0)
         .encode(
-            x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=False)),
+            x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6), scale=scale),
             x2="high:Q",
-            y=alt.Y(
-                f"{share}:Q", title="share", stack=None, axis=alt.Axis(format="%", tickCount=4)
-            ),
+            y=alt.Y("share:Q", title="share", stack=None, axis=alt.Axis(format="%", tickCount=4)),
             y2=alt.Y2Datum(0),
             **({"color": _colour(rows, "source")} if by_source else {}),
         )
@@ -161,8 +165,8 @@ def sweep(rows: Rows, threshold: float | None) -> Any:
 
 def intervals(rows: Rows, title: str) -> Any:
     """A point and its interval a label, in the order of the rows."""
-    base = alt.Chart(_values(rows)).encode(y=alt.Y("label:N", sort=None, title=None))
-    across = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5))
+    base = _bands(rows, "label")
+    across = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=4))
     colour = alt.Color(
         "is_baseline:N", scale=alt.Scale(domain=[False, True], range=list(SERIES[:2])), legend=None
     )
@@ -209,6 +213,18 @@ def svg(chart: Any, name: str, label: str) -> str:
     return re.sub(r"^<svg [^>]*", opening, drawn, count=1)
 
 
+def _bands(rows: Rows, category: str, step: int = 20) -> Any:
+    """Return a chart with a band a category, named at its left in lines that a telephone has."""
+    wrapped = [{**row, category: textwrap.fill(str(row[category]), LINE)} for row in rows]
+    has_lines = any("\n" in row[category] for row in wrapped)
+    lines_of = alt.Axis(labelExpr="split(datum.label, '\\n')", labelLineHeight=13)
+    return (
+        alt.Chart(_values(wrapped))
+        .properties(height=alt.Step(max(step, 32) if has_lines else step))
+        .encode(y=alt.Y(f"{category}:N", sort=None, title=None, axis=lines_of))
+    )
+
+
 def _values(rows: Rows) -> Any:
     return alt.Data(values=[dict(row) for row in rows])
 
@@ -228,7 +244,11 @@ def _colour(rows: Rows, column: str) -> Any:
         legend = alt.Legend(values=present)
     else:
         legend = alt.Legend()
-    painted = [SERIES[nth % len(SERIES)] for nth in range(len(named))]
+    first = 0 if named[0] in SOURCES else len(SOURCES)  # no other thing in the sources' colours
+    # A series that is counted keeps its colour in every chart of a section.
+    counted = {str(row[column]): int(row.get("nth", named.index(str(row[column])))) for row in rows}
+    places = [counted.get(name, nth) for nth, name in enumerate(named)]
+    painted = [SERIES[(first + place) % len(SERIES)] for place in places]
     return alt.Color(f"{column}:N", scale=alt.Scale(domain=named, range=painted), legend=legend)
 
 

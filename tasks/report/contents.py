@@ -9,7 +9,7 @@ IMAGE_SIGNALS = {
     "sharpness": ("Sharpness", "log10 of the variance of the Laplacian"),
     "entropy": ("Detail", "entropy of the grey histogram, bits"),
     "brightness": ("Light", "median brightness"),
-    "short_side": ("Size", "log2 of the shorter side as fetched, pixels"),
+    "short_side": ("Size", "shorter side as fetched, pixels"),
 }
 GATES = Section(
     name="gates",
@@ -34,6 +34,7 @@ GATES = Section(
                 "fail_high",
                 "why",
             ),
+            folded=("status", "pass"),
         ),
     ),
 )

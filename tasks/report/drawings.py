@@ -14,11 +14,14 @@ def told(rows: Rows, form: Callable[[dict[str, Any]], str]) -> list[dict[str, An
     return [{**row, "told": form(row)} for row in rows]
 
 
-def histogram(title: str, *, at_threshold: bool = False, share: str = "share") -> Draw:
-    """Return the drawing of bins with the threshold in use, where one is."""
-    return lambda rows, scope: charts.histogram(
-        rows, title, threshold=scope.itm_threshold if at_threshold else None, share=share
-    )
+def histogram(title: str) -> Draw:
+    """Return the drawing of bins over an axis of this title."""
+    return lambda rows, _scope: charts.histogram(rows, title)
+
+
+def itm_histogram(rows: Rows, scope: Scope) -> Any:
+    """ITM probabilities with the threshold in use."""
+    return charts.histogram(rows, "ITM probability", threshold=scope.itm_threshold, span=(0.0, 1.0))
 
 
 def funnel(rows: Rows, _scope: Scope) -> Any:

@@ -41,6 +41,7 @@ class Figure:
         only: keeps the rows whose column has this value.
         missing: what fills it, said while there are no rows.
         columns: of the table, in order; empty for all.
+        folded: rows whose column has this value are shown on demand only.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Figure:
     only: tuple[str, str] | None = None
     missing: str = "not measured yet"
     columns: tuple[str, ...] = ()
+    folded: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +63,16 @@ class Section:
     title: str
     intro: str
     figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Headline:
+    """One number in large print: what it is, and the figure it is from."""
+
+    name: str
+    value: float
+    figure: str
+    is_share: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +87,7 @@ class Header:
         selection: the row of the selection it is about; empty when there is none.
         rbm_run: the RBM whose scores are shown.
         gates: how many gates have each status.
+        headlines: the numbers that are asked for first.
     """
 
     run: str
@@ -84,6 +97,7 @@ class Header:
     selection: dict[str, Any]
     rbm_run: str
     gates: dict[str, int]
+    headlines: tuple[Headline, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,8 @@ from tasks.storage import Lake, Shard
 log = logging.getLogger(__name__)
 
 SIDE = 160  # of a thumbnail's longer side, in pixels
-JPEG_QUALITY = 70
+QUALITIES = (70, 45, 25)  # of JPEG; the first whose bytes are few enough
+MOST_BYTES = 12_000  # two hundred of them leave a page below four megabytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,8 +146,12 @@ def thumbnail(jpeg: bytes) -> str:
     shrink = min(SIDE / max(height, width), 1.0)
     size = (max(round(width * shrink), 1), max(round(height * shrink), 1))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+    made = (
+        bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+        for quality in QUALITIES
+    )
+    encoded = next((one for one in made if len(one) <= MOST_BYTES), b"")
+    return "data:image/jpeg;base64," + base64.b64encode(encoded).decode() if encoded else ""
 
 
 def _thumbnails(lake: Lake, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:

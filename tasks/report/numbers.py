@@ -20,6 +20,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def share(value: float) -> str:
+    """Return a share in per cent."""
+    return f"{value:.1%}"
+
+
 def spoken(value: Any) -> str:
     """Return a value of a table's cell as text."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

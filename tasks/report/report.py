@@ -27,6 +27,7 @@ from tasks.errors import InputError, LakeError
 from tasks.report.contents import AFTER_GALLERIES, BEFORE_GALLERIES
 from tasks.report.figures import DrawnSection, Header, Scope, drawn_section
 from tasks.report.galleries import Shown, shown_galleries
+from tasks.report.headlines import headlines
 from tasks.report.index import write_index
 from tasks.report.numbers import plain
 from tasks.report.page import page
@@ -67,6 +68,7 @@ def write_report(lake: Lake, run: str = "", *, selection: str = "", revision: st
         selection=card,
         rbm_run=scope.rbm_run,
         gates=dict(Counter(str(row["status"]) for row in before[0].figures[0].rows)),
+        headlines=headlines([*before, *after], scope.selection),
     )
     text = page(header, before, galleries, after)
     lake.publish_json(f"{folder}/report.json", _numbers(header, [*before, *after], galleries))
