@@ -216,11 +216,11 @@ def svg(chart: Any, name: str, label: str) -> str:
 def _bands(rows: Rows, category: str, step: int = 20) -> Any:
     """Return a chart with a band a category, named at its left in lines that a telephone has."""
     wrapped = [{**row, category: textwrap.fill(str(row[category]), LINE)} for row in rows]
-    has_lines = any("\n" in row[category] for row in wrapped)
+    tall = max(step, 32) if any("\n" in row[category] for row in wrapped) else step
     lines_of = alt.Axis(labelExpr="split(datum.label, '\\n')", labelLineHeight=13)
     return (
         alt.Chart(_values(wrapped))
-        .properties(height=alt.Step(max(step, 32) if has_lines else step))
+        .properties(height=alt.Step(tall, **{"for": "position"}))
         .encode(y=alt.Y(f"{category}:N", sort=None, title=None, axis=lines_of))
     )
 

@@ -127,16 +127,26 @@ EVALUATION = Section(
     title="Evaluation",
     intro="On pictures that were never trained on, with the interval that holds 95 of 100 "
     "resamples, beside chance and the caption of the nearest neighbour.",
-    figures=tuple(
+    figures=(
         Figure(
-            name=f"score-{name.replace('_', '-')}",
-            title=title,
-            statement="reports/evaluation",
-            draw=drawings.evaluation,
-            only=("score", name),
+            name="score-table",
+            title="All scores",
+            statement="reports/evaluation_table",
+            reading="TR finds the texts of a picture, IR the picture of a text, self that of "
+            "the model's own caption; each among the whole evaluation batch.",
             missing=NO_EVALUATION,
-        )
-        for name, title in SCORES.items()
+        ),
+        *(
+            Figure(
+                name=f"score-{name.replace('_', '-')}",
+                title=title,
+                statement="reports/evaluation",
+                draw=drawings.evaluation,
+                only=("score", name),
+                missing=NO_EVALUATION,
+            )
+            for name, title in SCORES.items()
+        ),
     ),
 )
 
