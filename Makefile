@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 SITE ?= default
 FOLDER ?= demo
+SITE_PORT ?= 8037
 SEEDS ?= 3
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
@@ -38,7 +39,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $(INSTALLED)
 
 demo: $(INSTALLED)  ## the whole chain on a local site; SITE=gimp takes real pages and photographs
-	@$(BIN)/python -m flows.demo --site $(SITE) --folder $(FOLDER)
+	@$(BIN)/python -m flows.demo --site $(SITE) --folder $(FOLDER) --port $(SITE_PORT)
 
 serve: $(INSTALLED)  ## Prefect's server, workers and MLflow's pages on loopback; Ctrl-C stops all
 	@$(BIN)/python -m flows.serve --prefect-port $(PREFECT_PORT) --mlflow-port $(MLFLOW_PORT)

@@ -2,18 +2,21 @@
 
 import logging
 import sys
+import tempfile
 from pathlib import Path
 
 from flows.environment import this_machine
 from flows.pipeline import finished_run
 from flows.plan import Plan
+from flows.ports import LOOPBACK, require_free
 from flows.telling import tell, told_to
 from tasks.capfilt import CapFilt
-from tasks.demo.facts import SiteFacts, write_truth
+from tasks.demo.facts import PORT, SiteFacts, check_port, write_truth
 from tasks.demo.gimp import GimpSite, build_gimp_site
 from tasks.demo.planting import Site
 from tasks.demo.server import serving
 from tasks.demo.site import build_site
+from tasks.errors import InputError
 from tasks.evaluation import Evaluation
 from tasks.finetuning import Finetuning
 from tasks.ingestion.settings import Ingestion, Source
@@ -23,19 +26,23 @@ from tasks.selection import Selection
 
 log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
 SHARD_SIZE = 500  # several shards, so that progress and resuming can be seen
 SEED_PICTURES = 1000  # what a person would label in two days
 
 
-def run_demo(site: str, folder: Path) -> None:
-    """Run the chain over one of the two sites; everything is kept below `folder`.
+def run_demo(site: str, root: Path, port: int) -> None:
+    """Run the chain over one of the two sites; everything is kept below `root`.
 
     Raises:
-        CapliftError: the folder cannot be written, or the site's port is taken.
+        CapliftError: the folder cannot be written, or the port is taken; nothing has been made.
     """
+    check_port(port)
+    # A picture's key is made of its URL, so the site on another port is another data set.
+    folder = root / (site if port == PORT else f"{site}-{port}")
+    require_free(port, f"make demo SITE_PORT={port + 1}")
+    _require_writable(folder, root)
     lake = this_machine().open_lake(str(folder / "lake"), create=True)
-    facts = _built(site, folder / "site")
+    facts = _built(site, folder / "site", port)
     log.info("the site: %d pictures on %d pages", facts.pictures, facts.pages)
     plan = plan_for(facts)
     write_truth(lake, plan.web.batch, facts)
@@ -44,10 +51,22 @@ def run_demo(site: str, folder: Path) -> None:
     tell(told_to(sys.stdout.isatty()), lake, summary)
 
 
-def _built(site: str, folder: Path) -> SiteFacts:
+def _require_writable(folder: Path, root: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write in {root} ({error.strerror}); choose another folder: "
+            "make demo FOLDER=/path/to/folder"
+        ) from error
+
+
+def _built(site: str, folder: Path, port: int) -> SiteFacts:
     if site == "gimp":
-        return build_gimp_site(folder, GimpSite())
-    return build_site(folder, Site(seed_pictures=SEED_PICTURES))
+        return build_gimp_site(folder, GimpSite(port=port))
+    return build_site(folder, Site(seed_pictures=SEED_PICTURES, port=port))
 
 
 def plan_for(facts: SiteFacts) -> Plan:
@@ -57,7 +76,7 @@ def plan_for(facts: SiteFacts) -> Plan:
         seed=Source(batch="seed", kind="human", tables=(str(facts.seed_table),)),
         held_out=Source(batch="evaluation", kind="human", tables=(str(facts.evaluation_table),)),
         ingestion=Ingestion(
-            shard_size=SHARD_SIZE, allow_private_hosts=(HOST,), concurrency=16, timeout_s=5
+            shard_size=SHARD_SIZE, allow_private_hosts=(LOOPBACK,), concurrency=16, timeout_s=5
         ),
         pretraining=Pretraining(preset="tiny", steps=800),
         captioner=Finetuning(),

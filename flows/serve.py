@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,11 +20,10 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.environment import PREFECT_DEFAULTS, SPOKEN, child_environment, this_machine
+from flows.ports import LOOPBACK, require_free
 from tasks.commands import run_command
 from tasks.errors import CapliftError, InputError
-from tasks.storage import open_lake
 
-LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = ROOT / "infra" / "prefect.yaml"
 POOLS = {"cpu": 2, "gpu": 1}  # how many flow runs a worker of the pool takes at a time
@@ -46,10 +44,23 @@ class Ports:
     prefect: int = 4200
     mlflow: int = 5000
 
+    def __post_init__(self) -> None:
+        if self.prefect == self.mlflow:
+            raise InputError(
+                f"Prefect and MLflow cannot both have port {self.prefect}; choose another for one: "
+                f"make serve MLFLOW_PORT={self.mlflow + 1}"
+            )
+
     @property
     def api(self) -> str:
         """The address of Prefect's API."""
         return f"http://{LOOPBACK}:{self.prefect}/api"
+
+    def require_free(self) -> None:
+        """Raise InputError when something listens on one of them already."""
+        require_free(self.prefect, f"make serve PREFECT_PORT={self.prefect + 1}")
+        if self.mlflow:
+            require_free(self.mlflow, f"make serve MLFLOW_PORT={self.mlflow + 1}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +86,22 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(ports: Ports, logs: Path, **environment: str) -> Iterator[list[Service]]:
+def serving(
+    ports: Ports, logs: Path, registry: str = "", **environment: str
+) -> Iterator[list[Service]]:
     """Start every service, deploy, yield what runs; on leaving stop all of it.
 
     Args:
         ports: where to listen.
         logs: a folder for the output of each service.
+        registry: what MLflow's pages show; not needed where there are none.
         environment: further variables for all of them.
 
     Raises:
         InputError: a port is taken.
         ServeError: a service did not start.
     """
-    for name, port in (("prefect", ports.prefect), ("mlflow", ports.mlflow)):
-        _require_free(name, port)
+    ports.require_free()
     settings = _settings(ports, environment)
     logs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -103,7 +116,7 @@ def serving(ports: Ports, logs: Path, **environment: str) -> Iterator[list[Servi
         _deploy(settings)
         services += [start(f"worker-{pool}", *_worker(pool, POOLS[pool])) for pool in POOLS]
         if ports.mlflow:
-            services.append(start("mlflow", *_mlflow_pages(ports.mlflow)))
+            services.append(start("mlflow", *_mlflow_pages(ports.mlflow, registry)))
             _wait_until_healthy(services[-1], f"http://{LOOPBACK}:{ports.mlflow}/health")
         yield services
 
@@ -121,21 +134,6 @@ def _settings(ports: Ports, environment: Mapping[str, str]) -> dict[str, str]:
     return {**ours, **child_environment(), "PREFECT_API_URL": ports.api, **environment}
 
 
-def _require_free(name: str, port: int) -> None:
-    if not port:
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            variable = f"{name.upper()}_PORT"
-            raise InputError(
-                f"port {port} for {name} is taken on {LOOPBACK} ({error.strerror}); stop what "
-                f"listens there, or choose another: make serve {variable}={port + 1}"
-            ) from error
-
-
 def _program(name: str) -> str:
     # Beside our interpreter: the environment need not be activated.
     return str(Path(sys.executable).with_name(name))
@@ -151,9 +149,7 @@ def _worker(pool: str, limit: int) -> list[str]:
     return [_program("prefect"), "worker", "start", *named]
 
 
-def _mlflow_pages(port: int) -> list[str]:
-    machine = this_machine()
-    store = machine.mlflow_uri(open_lake(machine.lake, create=True))
+def _mlflow_pages(port: int, store: str) -> list[str]:
     where = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     return [_program("mlflow"), "ui", "--backend-store-uri", store, *where]
 
@@ -232,17 +228,25 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--prefect-port", type=int, default=Ports().prefect)
     parser.add_argument("--mlflow-port", type=int, default=Ports().mlflow)
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is a Ctrl-C too
+        signal.signal(ending, signal.default_int_handler)
     ports = Ports(prefect=given.prefect_port, mlflow=given.mlflow_port)
-    lake = this_machine().lake
+    ports.require_free()
+    lake, registry = _lake_and_registry()
     logs = Path(lake) / "logs" if "://" not in lake else ROOT / "lake" / "logs"
     console = Console(soft_wrap=True)
     console.print("starting Prefect's server, its workers and MLflow (about a minute) …")
-    with serving(ports, logs) as services:
+    with serving(ports, logs, registry) as services:
         _say_where(console, ports, lake, logs)
         with contextlib.suppress(KeyboardInterrupt):
             _watch(services)
         console.print("stopping …")
+
+
+def _lake_and_registry() -> tuple[str, str]:
+    """Return this machine's lake, made where there is none, and its registry."""
+    machine = this_machine()
+    return machine.lake, machine.mlflow_uri(machine.open_lake(create=True))
 
 
 def _say_where(console: Console, ports: Ports, lake: str, logs: Path) -> None:
