@@ -34,7 +34,10 @@ PREFECT_DEFAULTS = {
 # At a terminal our own lines are shown; an error ends the command and is printed by it.
 QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 # A worker's runs: our own log lines reach Prefect's page of the run they belong to.
-SPOKEN = {"PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,models", "PREFECT_LOGGING_ROOT_LEVEL": "INFO"}
+SPOKEN = {
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,models",
+    "PREFECT_LOGGING_ROOT_LEVEL": "INFO",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
