@@ -87,7 +87,7 @@ def log_z_base(machine: RBM) -> float:
 
 
 def _gaussian_volume(machine: RBM) -> float:
-    return float(machine.n_visible * LOG_2PI / 2 + machine.log_var.double().sum() / 2)
+    return float(machine.n_visible * LOG_2PI / 2 + machine.log_var.detach().double().sum() / 2)
 
 
 def log_z_ais(

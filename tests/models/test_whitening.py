@@ -1,0 +1,110 @@
+"""Whitened training rows have covariance I, the two blocks stay apart, and pieces do not matter."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.whitening import Whitener, fit_whitener, whitener_from
+
+ROWS, FIRST, SECOND = 211, 5, 7
+
+
+def correlated(rows: int = ROWS, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    shared = torch.randn(rows, 3, generator=generator, dtype=torch.float64)
+    mixed = shared @ torch.randn(3, FIRST + SECOND, generator=generator, dtype=torch.float64)
+    noise = torch.randn(rows, FIRST + SECOND, generator=generator, dtype=torch.float64)
+    return 4.0 + mixed + 0.3 * noise
+
+
+def covariance(rows: Tensor) -> Tensor:
+    centred = rows - rows.mean(0)
+    return centred.T @ centred / len(rows)
+
+
+def fitted(rows: Tensor) -> Whitener:
+    return fit_whitener([rows], FIRST)
+
+
+def test_training_rows_become_white() -> None:
+    white = fitted(correlated()).transform(correlated())
+    assert torch.allclose(white.mean(0), torch.zeros(12, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(covariance(white), torch.eye(12, dtype=torch.float64), atol=1e-10)
+
+
+def test_how_rows_are_cut_into_pieces_does_not_matter() -> None:
+    rows = correlated()
+    whole, pieces = (
+        fitted(rows),
+        fit_whitener([rows[:1], rows[1:101], rows[101:114], rows[114:]], FIRST),
+    )
+    assert torch.allclose(whole.transform(rows), pieces.transform(rows), atol=1e-9)
+
+
+def test_each_kept_column_is_of_one_block() -> None:
+    made = fitted(correlated())
+    assert made.split == FIRST
+    assert torch.equal(made.cut[FIRST:, : made.split], torch.zeros(SECOND, FIRST).double())
+    assert torch.equal(made.cut[:FIRST, made.split :], torch.zeros(FIRST, SECOND).double())
+
+
+def test_a_constant_and_a_copied_column_are_cut() -> None:
+    rows = correlated()
+    rows[:, 0] = 3.0  # of the first block
+    rows[:, 11] = rows[:, 10]  # of the second
+    made = fitted(rows)
+    assert (made.split, made.n_kept) == (FIRST - 1, FIRST + SECOND - 2)
+    assert torch.isfinite(made.transform(rows)).all()
+
+
+def test_fewer_rows_than_columns_keep_finite_columns() -> None:
+    made = fitted(correlated(rows=5))
+    assert made.n_kept <= 8  # at most four directions a block
+    assert torch.isfinite(made.transform(correlated(rows=5))).all()
+
+
+def test_blocks_that_copy_each_other_stay_finite() -> None:
+    block = correlated()[:, :FIRST]
+    made = fit_whitener([torch.cat([block, block], 1)], FIRST)
+    assert torch.isfinite(made.transform(torch.cat([block, block], 1))).all()
+    assert math.isfinite(made.log_det)
+
+
+def test_the_log_determinant_carries_densities_over() -> None:
+    made = fitted(correlated())
+    assert made.log_det == pytest.approx(-0.5 * float(torch.logdet(made.covariance)), abs=1e-9)
+    cut = made.project(correlated())
+    assert torch.allclose(covariance(cut), made.covariance, atol=1e-9)
+
+
+def test_it_survives_being_stored() -> None:
+    made = fitted(correlated())
+    again = whitener_from({name: value.clone() for name, value in made.state().items()})
+    assert torch.equal(made.transform(correlated()), again.transform(correlated()))
+    assert again.split == made.split
+
+
+def test_rows_of_float32_are_summed_in_float64() -> None:
+    rows = correlated().float() + 1e4
+    white = fitted(rows).transform(rows)
+    assert torch.allclose(covariance(white), torch.eye(white.shape[1]).double(), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (torch.full((3, 12), math.nan), "NaN or infinite"),
+        (torch.zeros(1, 12), "2 rows or more, got 1"),
+        (torch.ones(9, 12), "all columns of the first block are constant"),
+    ],
+)
+def test_rows_that_cannot_be_whitened_are_refused(rows: Tensor, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        fitted(rows)
+
+
+def test_rows_of_another_width_are_refused_with_both_numbers() -> None:
+    with pytest.raises(ValueError, match="rows have 3 columns, the whitener was fitted on 12"):
+        fitted(correlated()).transform(torch.zeros(2, 3))
