@@ -3,6 +3,7 @@
 import logging
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from flows.environment import this_machine
@@ -27,6 +28,9 @@ from tasks.selection import Selection
 log = logging.getLogger(__name__)
 
 SHARD_SIZE = 500  # several shards, so that progress and resuming can be seen
+# Real photographs are too much for a tiny model and 200 human captions: its filter rejects nearly
+# all. The run goes on, with the red gates in its report, so that the numbers can be read.
+OVERRIDE = {"default": (), "gimp": ("G8", "G9", "G13")}
 SEED_PICTURES = 1000  # what a person would label in two days
 
 
@@ -44,7 +48,7 @@ def run_demo(site: str, root: Path, port: int) -> None:
     lake = this_machine().open_lake(str(folder / "lake"), create=True)
     facts = _built(site, folder / "site", port)
     log.info("the site: %d pictures on %d pages", facts.pictures, facts.pages)
-    plan = plan_for(facts)
+    plan = replace(plan_for(facts), override=OVERRIDE[site])
     write_truth(lake, plan.web.batch, facts)
     with serving(facts.served, facts.port):
         summary = finished_run(plan, lake)
