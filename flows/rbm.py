@@ -10,6 +10,7 @@ from flows.dispatch import finished, job_task, runner, shard_task
 from flows.environment import this_machine
 from flows.runs import run_name
 from tasks import rbm as stage
+from tasks.fitted import load_rbm
 from tasks.pair_scores import score_pairs
 from tasks.progress import track
 from tasks.storage import Lake
@@ -27,7 +28,7 @@ def fit(lake: Lake, run: str, vectors: str, batches: tuple[str, ...], how: stage
         for look in track(looks, run, how.updates // how.save_every):
             gap = look.free_energy_gap
             tracker.log({"free_energy": look.free_energy, "free_energy_gap": gap}, look.update)
-        found = stage.load_rbm(lake, run)
+        found = load_rbm(lake, run)
         numbers = {k: v for k, v in found.metrics.items() if not isinstance(v, bool)}
         tracker.log(numbers, how.updates)
     return run
@@ -61,4 +62,4 @@ def rbm(
     shards = [one for batch in batches for one in opened.committed("embedding", scored, batch)]
     pairs = score_shard.map(unmapped(opened), unmapped(run), unmapped(scored), shards)
     finished(pairs, "shards ranked")
-    return {"run": run, "metrics": stage.load_rbm(opened, run).metrics}
+    return {"run": run, "metrics": load_rbm(opened, run).metrics}

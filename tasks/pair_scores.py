@@ -12,7 +12,7 @@ from models.gaussian import pointwise_mutual_information
 from models.pmi import joint_machine
 from tasks import rows
 from tasks.errors import ModelError
-from tasks.rbm import FittedRbm, load_rbm
+from tasks.fitted import FittedRbm, load_rbm
 from tasks.storage import Commit, Lake, Shard
 from tasks.vectors import pairs_of
 

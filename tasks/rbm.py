@@ -3,12 +3,16 @@
 Vectors are read from Parquet, whitened jointly, and a Gaussian-Bernoulli machine is trained on
 them with PCD. Everything random is seeded, and training resumes bit for bit from its last state.
 Rows of one picture are never on both sides of the validation split.
+
+`python -m tasks.rbm LAKE RUN --vectors RUN --batch web` fits without Prefect.
 """
 
-import json
+import argparse
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +24,13 @@ from models.contrastive_divergence import Learner
 from models.gaussian import log_density
 from models.partition import bracketed
 from models.rbm import RBM
-from models.whitening import Whitener, fit_whitener, whitener_from
+from models.whitening import Whitener, fit_whitener
+from tasks.commands import run_command
 from tasks.errors import InputError, ModelError
-from tasks.storage import Lake
+from tasks.fitted import rbm_path
+from tasks.progress import track
+from tasks.settings import read_plan, settings_from
+from tasks.storage import Lake, open_lake
 from tasks.vectors import held_out, read_vectors
 
 log = logging.getLogger(__name__)
@@ -83,16 +91,6 @@ class RbmMetrics:
     grad_norm: float
 
 
-@dataclass(frozen=True, slots=True)
-class FittedRbm:
-    """A machine with its whitener, its log Z over white columns, and what was measured."""
-
-    run: str
-    machine: RBM
-    whitener: Whitener
-    metrics: dict[str, Any]
-
-
 def fit_rbm(
     lake: Lake, run: str, vector_run: str, batches: Sequence[str], how: RbmFit
 ) -> Iterator[RbmMetrics]:
@@ -102,10 +100,16 @@ def fit_rbm(
 
     Raises:
         LakeError: there are no vectors.
-        InputError: too few or too many damaged rows.
+        InputError: too few or too many damaged rows, or the run was begun with other settings.
         ModelError: training diverged; the last good state is kept.
     """
-    if lake.exists(_path(run, "rbm.json")):
+    facts: dict[str, Any] = {
+        "settings": asdict(how),
+        "vectors": vector_run,
+        "batches": list(batches),
+    }
+    _begin(lake, run, facts)
+    if lake.exists(rbm_path(run, "rbm.json")):
         return
     pairs, keys, dropped = read_vectors(lake, vector_run, batches)
     outside = held_out(keys, how.validation_share)
@@ -119,8 +123,20 @@ def fit_rbm(
     train, validation = whitener.transform(pairs[~outside]), whitener.transform(pairs[outside])
     learner = _learner(lake, run, train, how)
     yield from _train(lake, run, learner, train, validation, how)
-    facts = {"vectors": vector_run, "batches": list(batches), "dropped_rows": dropped}
+    facts["dropped_rows"] = dropped
     _finish(lake, run, learner, whitener, (train, validation), facts, how)
+
+
+def _begin(lake: Lake, run: str, facts: dict[str, Any]) -> None:
+    """Write down what a run is, or see that it is that one."""
+    path = rbm_path(run, "begun.json")
+    if not lake.exists(path):
+        lake.publish_json(path, facts)
+    elif lake.read_json(path) != facts:
+        raise InputError(
+            f"the RBM {run} was begun with other settings or vectors than these; give this one "
+            f"another name, or remove {lake.root}/rbms/{run}"
+        )
 
 
 def _learner(lake: Lake, run: str, train: Tensor, how: RbmFit) -> Learner:
@@ -137,8 +153,8 @@ def _learner(lake: Lake, run: str, train: Tensor, how: RbmFit) -> Learner:
         weight_decay=how.weight_decay,
         learn_variance=how.learn_variance,
     )
-    if lake.exists(_path(run, "training.safetensors")):
-        learner.restore(load(lake.read_bytes(_path(run, "training.safetensors"))))
+    if lake.exists(rbm_path(run, "training.safetensors")):
+        learner.restore(load(lake.read_bytes(rbm_path(run, "training.safetensors"))))
         log.info("%s goes on from update %d of %d", run, learner.updates, how.updates)
     return learner
 
@@ -159,7 +175,7 @@ def _train(  # where, what, on what and how
                 "under new settings"
             )
         if learner.updates % how.save_every == 0 or learner.updates == how.updates:
-            lake.publish_bytes(_path(run, "training.safetensors"), save(learner.state()))
+            lake.publish_bytes(rbm_path(run, "training.safetensors"), save(learner.state()))
             ours = float(learner.machine.free_energy(fixed).mean())
             theirs = float(learner.machine.free_energy(validation).mean())
             yield RbmMetrics(learner.updates, theirs, theirs - ours, norm)
@@ -218,9 +234,8 @@ def _finish(  # noqa: PLR0913  # the run and everything measured on it
     tensors = {f"machine.{name}": value for name, value in machine.state_dict().items()}
     tensors |= {f"whitener.{name}": value for name, value in whitener.state().items()}
     whole = {name: value.clone().contiguous() for name, value in tensors.items()}
-    lake.publish_bytes(_path(run, "rbm.safetensors"), save(whole))
-    record = {"run": run, "settings": asdict(how), "metrics": metrics, **facts}
-    lake.publish_json(_path(run, "rbm.json"), record)
+    lake.publish_bytes(rbm_path(run, "rbm.safetensors"), save(whole))
+    lake.publish_json(rbm_path(run, "rbm.json"), {"run": run, "metrics": metrics, **facts})
     log.info(
         "%s: %+.2f nats over the full Gaussian on %d pairs held out",
         run,
@@ -229,38 +244,25 @@ def _finish(  # noqa: PLR0913  # the run and everything measured on it
     )
 
 
-def load_rbm(lake: Lake, run: str) -> FittedRbm:
-    """Read a fitted machine.
-
-    Raises:
-        ModelError: it is missing, unfinished or damaged.
-    """
-    return rbm_at(lake, f"rbms/{run}")
-
-
-def rbm_at(lake: Lake, folder: str) -> FittedRbm:
-    """Read the fitted machine in a folder, such as one that was registered and fetched.
-
-    Raises:
-        ModelError: it is missing, unfinished or damaged.
-    """
-    run = folder.rsplit("/", 1)[-1]
-    try:
-        record = lake.read_json(f"{folder}/rbm.json")
-        tensors = load(lake.read_bytes(f"{folder}/rbm.safetensors"))
-        state = {n.removeprefix("machine."): t for n, t in tensors.items() if "machine." in n}
-        white = {n.removeprefix("whitener."): t for n, t in tensors.items() if "whitener." in n}
-        machine = RBM(*state["weight"].shape)
-        machine.load_state_dict(state)
-        return FittedRbm(run, machine, whitener_from(white), record["metrics"])
-    except FileNotFoundError as error:
-        raise ModelError(f"there is no fitted RBM {run} in {lake.root}; fit it first") from error
-    except (KeyError, ValueError, RuntimeError, json.JSONDecodeError) as error:
-        raise ModelError(
-            f"the RBM {run} in {lake.root} is damaged ({str(error)[:100]}); remove {folder} and "
-            "fit it again"
-        ) from error
+def main(arguments: Sequence[str]) -> None:
+    """Read the command line and fit."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.rbm", description=__doc__)
+    parser.add_argument("lake", help="the lake's root: a folder or an fsspec URL")
+    parser.add_argument("run", help="the machine's name")
+    parser.add_argument("--vectors", required=True, help="the run of the vectors it is fitted on")
+    parser.add_argument("--batch", action="append", required=True, help="whose; may be repeated")
+    parser.add_argument("--settings", type=Path, help="a JSON file; its keys are those of RbmFit")
+    given = parser.parse_args(arguments)
+    how = settings_from(RbmFit, read_plan(given.settings)) if given.settings else RbmFit()
+    looks = fit_rbm(open_lake(given.lake), given.run, given.vectors, given.batch, how)
+    for look in track(looks, given.run, -(-how.updates // how.save_every)):
+        log.info(
+            "update %d: free energy %.2f nats held out, gap %+.2f",
+            look.update,
+            look.free_energy,
+            look.free_energy_gap,
+        )
 
 
-def _path(run: str, name: str) -> str:
-    return f"rbms/{run}/{name}"
+if __name__ == "__main__":
+    sys.exit(run_command(main, sys.argv[1:]))

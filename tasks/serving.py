@@ -29,10 +29,10 @@ from models.matcher import score_texts
 from models.preprocessing import pixels_for
 from tasks.checkpoints import LoadedModel, load_model
 from tasks.errors import InputError
+from tasks.fitted import FittedRbm, rbm_at
 from tasks.inference import inference
 from tasks.pair_scores import scored_pairs
 from tasks.pictures import square_of
-from tasks.rbm import FittedRbm, rbm_at
 from tasks.registry import PythonModel, set_model
 from tasks.storage import Lake
 

@@ -16,8 +16,9 @@ from models.tokenization import Tokenizer
 from tasks import rows
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.errors import InputError, ModelError
+from tasks.fitted import load_rbm
 from tasks.pair_scores import scored_pairs
-from tasks.rbm import RbmFit, fit_rbm, load_rbm
+from tasks.rbm import RbmFit, fit_rbm
 from tasks.registry import (
     Registered,
     Registry,
