@@ -58,7 +58,7 @@ def test_a_fit_that_stopped_halfway_ends_as_one_that_did_not(lake: Lake) -> None
     straight = fitted(lake, "straight")
     halfway = fit_rbm(lake, "stopped", "v", ("web",), RbmFit(**QUICK))  # type: ignore[arg-type]
     assert next(halfway).update == 50
-    halfway.close()
+    del halfway
     assert not lake.exists("rbms/stopped/rbm.json")
     resumed = fitted(lake, "stopped")
     assert straight.keys() == resumed.keys()
