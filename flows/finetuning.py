@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.dispatch import job_task
 from flows.environment import this_machine
-from flows.runs import run_name
+from flows.runs import exact, run_name
 from flows.training import followed
 from tasks import finetuning as stage
 from tasks.samples import selection_digest
@@ -55,9 +55,10 @@ def finetuning(
     digests = {name: selection_digest(opened, name) for name in selections}
     words = captioning or stage.Finetuning()
     match = filtering or stage.Finetuning()
-    writer = run_name("captioner", words, start, digests)
-    judge = run_name("filter", match, start, digests)
+    begun = exact(opened, start)
+    writer = run_name("captioner", words, begun, digests)
+    judge = run_name("filter", match, begun, digests)
     return {
-        "captioner": captioner(opened, writer, start, selections, words),
-        "filter": caption_filter(opened, judge, start, selections, match),
+        "captioner": captioner(opened, writer, begun, selections, words),
+        "filter": caption_filter(opened, judge, begun, selections, match),
     }

@@ -10,30 +10,14 @@ import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from flows.environment import this_machine
-from models.blip import Blip
-from models.presets import preset
-from models.tokenization import Tokenizer
-from tasks.checkpoints import save_checkpoint
-from tasks.registry import promote, register_model
-from tasks.storage import Lake, Shard
+from tasks.storage import Shard
+from tests.champions import crown
 from tests.gated_site import gated_site
 from tests.stand import ROOT, Stand, eventually, is_completed, runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("server")]
 
 PICTURES, SHARD_SIZE = 5, 3
-
-
-def crown(lake: Lake) -> None:
-    """Register an untrained captioner and an untrained filter as champions of the lake."""
-    tokenizer = Tokenizer.train(["a picture of a row", "a row of pictures"], 60)
-    where = this_machine({}).mlflow_uri(lake)
-    for seed, name in enumerate(("caplift-captioner", "caplift-filter")):
-        model = Blip(preset("test"), tokenizer.vocab_size, seed)
-        saved = save_checkpoint(lake, name, 1, model, tokenizer, {"seed": seed})
-        made = register_model(where, name, lake.local_path(saved.uri), {}, {"score": 1.0})
-        assert promote(where, name, made.version, "score").alias == "champion"
 
 
 @pytest.fixture(scope="module")
