@@ -20,3 +20,8 @@ def names(folder: str) -> tuple[str, ...]:
     entries = resources.files("sql").joinpath(folder).iterdir()
     stems = (e.name.removesuffix(".sql") for e in entries if e.name.endswith(".sql"))
     return tuple(f"{folder}/{stem}" for stem in sorted(stems))
+
+
+def question(name: str) -> str:
+    """Return the question that a statement answers: its first line."""
+    return statement(name).splitlines()[0].removeprefix("-- ")

@@ -131,11 +131,11 @@ class Database:
         (kind,) = (kinds[row["table_type"]] for row in self.rows("catalogue/kind", table=name))
         self.connection.execute(f"drop {kind} {_quoted(name)}").fetchall()
 
-    def comment(self, table: str, column: str, text: str) -> None:
-        """Say what a column holds; a table's own comment has no column name."""
+    def comment(self, kind: str, name: str, text: str) -> None:
+        """Say what something holds; kind is column, table, view or macro table."""
         said = "'" + text.replace("'", "''") + "'"
-        what = f"column {_quoted(table)}.{_quoted(column)}" if column else f"table {_quoted(table)}"
-        self.connection.execute(f"comment on {what} is {said}").fetchall()
+        what = ".".join(_quoted(part) for part in name.split("."))
+        self.connection.execute(f"comment on {kind} {what} is {said}").fetchall()
 
     def checkpoint(self) -> None:
         """Move everything into the file itself, so that no second file is needed beside it."""

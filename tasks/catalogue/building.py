@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sql.statements import names
+from sql.statements import names, question
 from tasks import rows
 from tasks.catalogue.records import read_records
 from tasks.commands import run_command
@@ -84,6 +84,22 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
 
 def fill(database: Database, lake: Lake) -> None:
     """Make every table, view, macro and gate result in an open database."""
+    _make_tables(database, lake)
+    # v_gate_status reads gate_result, and a check reads v_auc: the views come between.
+    database.create("measurement", "catalogue/measurements")
+    database.create("gate_result", "catalogue/gate_result")
+    for folder, kind in (("views", "view"), ("macros", "macro table")):
+        for name in _in_order(folder):
+            database.run(name)
+            database.comment(kind, name.removeprefix(f"{folder}/"), question(name))
+    for name in names("checks"):
+        database.append("measurement", name, name.removeprefix("checks/"), column="gate")
+    database.create("gate_result", "catalogue/gate_result")
+    _comment(database)
+    database.checkpoint()
+
+
+def _make_tables(database: Database, lake: Lake) -> None:
     for name, table in read_records(lake).tables.items():
         database.keep(name, table)
     database.create("rule", "selection/rules")
@@ -94,17 +110,13 @@ def fill(database: Database, lake: Lake) -> None:
         database.create(name, f"catalogue/{name}")
     for name in RAW:
         database.drop(name)
-    database.create("measurement", "catalogue/measurements")
-    # v_gate_status reads gate_result, and a check reads v_auc: the views come between.
-    database.create("gate_result", "catalogue/gate_result")
-    for name in (*_in_order("views"), *_in_order("macros")):
-        database.run(name)
-    for name in names("checks"):
-        database.append("measurement", name, name.removeprefix("checks/"), column="gate")
-    database.create("gate_result", "catalogue/gate_result")
+
+
+def _comment(database: Database) -> None:
     for row in database.rows("catalogue/comments"):
-        database.comment(row["table_name"], row["column_name"], row["comment"])
-    database.checkpoint()
+        table, column = row["table_name"], row["column_name"]
+        kind = "column" if column else "table"
+        database.comment(kind, f"{table}.{column}" if column else table, row["comment"])
 
 
 def _in_order(folder: str) -> list[str]:
