@@ -21,7 +21,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all experiment-capfilt clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ test: $(INSTALLED)  ## what the project holds true, without server, network or G
 
 test-all: $(INSTALLED)  ## and the slow part: server, worker, kill, end to end
 	$(TEST) -n 2 --dist loadgroup
+
+answers: $(INSTALLED)  ## the README's questions, asked of the finished demo
+	@$(BIN)/python tests/experiments/answers.py $(FOLDER)/$(SITE)/lake
 
 experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from SEEDS other seeds
 	@$(BIN)/python tests/experiments/capfilt.py $(FOLDER)/$(SITE)/lake --seeds $(SEEDS)

@@ -72,6 +72,7 @@ IN_OUT = {
     "scoring": ("scores", "scores"),
     "selection": ("captions", "selected"),
     "embedding": ("vectors", "vectors"),
+    "rbm": ("pairs", "pairs"),
 }
 
 
