@@ -22,7 +22,7 @@ from flows.quality import quality, require_gates
 from flows.runs import run_name
 from flows.summary import summary_path, write_summary
 from flows.telling import tell, told_to
-from tasks.commands import run_command
+from tasks.commands import run_command, show_our_lines
 from tasks.settings import read_plan, settings_from
 from tasks.storage import Lake
 
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     set_defaults(PREFECT_DEFAULTS, QUIET)
     refresh_global_settings_context()
     setup_logging()
+    show_our_lines()  # what Prefect arranged at its import is quiet now
     lake = this_machine().open_lake(given.lake, create=True)
     tell(told_to(sys.stdout.isatty()), lake, finished_run(plan, lake))
 

@@ -16,7 +16,8 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
     0 when it is done, 2 after one line on stderr about an error a person can mend, 130 after
     Ctrl-C.
     """
-    _show_our_lines()
+    if not logging.getLogger().handlers:  # else somebody has arranged it already
+        show_our_lines()
     try:
         main(arguments)
     except CapliftError as error:
@@ -31,10 +32,8 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
     return 0
 
 
-def _show_our_lines() -> None:
+def show_our_lines() -> None:
     """Print our log lines to stderr; of the libraries only warnings, as Python does by itself."""
-    if logging.getLogger().handlers:  # somebody has arranged it already
-        return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     for name in OURS:
