@@ -17,7 +17,8 @@ from tasks.rows import Outcome
 Image.MAX_IMAGE_PIXELS = None
 
 # Nothing else is even opened: Pillow's EPS, for one, starts another program.
-DECODED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "MPO")
+# MPO, a JPEG of several pictures, is opened by the JPEG reader.
+DECODED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO")
 # What Pillow's plug-ins raise for damaged bytes.
 PILLOW_ERRORS = (
     OSError,
