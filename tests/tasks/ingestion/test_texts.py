@@ -1,0 +1,67 @@
+"""Text signals are what counting by hand gives, and no text takes long."""
+
+import pytest
+
+from tasks.ingestion.texts import norm_hash, text_signals
+
+
+def test_counts_and_shares_are_those_of_paper_and_pencil() -> None:
+    # "A cat, a CAT 42!" : 16 characters, of them 7 letters, 4 blanks, 2 digits, 3 signs less 1
+    found = text_signals("A  cat, a CAT 42!")
+    assert found["n_chars"] == 16
+    assert found["n_words"] == 5
+    assert found["alpha_ratio"] == pytest.approx(12 / 16)
+    assert found["digit_ratio"] == pytest.approx(2 / 16)
+    assert found["special_ratio"] == pytest.approx(2 / 16)
+    assert found["upper_ratio"] == pytest.approx(4 / 16)
+    assert found["word_rep"] == pytest.approx(1 - 3 / 5)  # a, cat, 42
+
+
+def test_a_text_that_loops_has_few_different_five_grams() -> None:
+    # "abababab": 4 five-grams, 2 of them different
+    assert text_signals("abababab")["char_rep"] == pytest.approx(0.5)
+    assert text_signals("a cat on a mat")["char_rep"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "signal", "expected"),
+    [
+        ("IMG_2034.jpg", "is_filename", True),
+        ("DSC 0042", "is_filename", True),
+        ("a dog in the grass", "is_filename", False),
+        ("see http://a.org/x", "url_in_text", True),
+        ("visit shop.com today", "url_in_text", True),
+        ("a dog in the grass", "url_in_text", False),
+        ("write to me@a.org", "pii_flag", True),
+        ("call +49 30 1234567", "pii_flag", True),
+        ("in 2019 a dog", "pii_flag", False),
+        ("click to enlarge", "has_stop_phrase", True),
+        ("a dog in the grass", "has_stop_phrase", False),
+    ],
+)
+def test_what_is_no_description_is_known(text: str, signal: str, expected: bool) -> None:
+    assert text_signals(text)[signal] is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("a brown dog runs over the green meadow", "en"),
+        ("ein brauner Hund läuft über die grüne Wiese", "de"),
+        ("", ""),
+    ],
+)
+def test_the_language_is_detected_without_a_download(text: str, language: str) -> None:
+    assert text_signals(text)["lang"] == language
+
+
+def test_hashes_agree_when_only_case_digits_and_punctuation_differ() -> None:
+    assert norm_hash("A cat, 12 dogs!") == norm_hash("a CAT 7 dogs")
+    assert norm_hash("a cat") != norm_hash("a dog")
+
+
+@pytest.mark.parametrize("text", ["a" * 200_000, "1-" * 100_000, "a@" * 100_000, ". " * 100_000])
+def test_a_hostile_text_has_finite_signals(text: str) -> None:
+    found = text_signals(text)
+    shares = ("alpha_ratio", "digit_ratio", "special_ratio", "upper_ratio", "char_rep", "word_rep")
+    assert all(0 <= found[name] <= 1 for name in shares)
