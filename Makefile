@@ -53,8 +53,9 @@ check: $(INSTALLED)  ## ruff, mypy strict, the floors
 test: $(INSTALLED)  ## what the project holds true, without server, network or GPU
 	$(TEST) -m "not slow" -n 2
 
+# By file: what a file shares, such as a running server or a finished run, is then made once.
 test-all: $(INSTALLED)  ## and the slow part: server, worker, kill, end to end
-	$(TEST) -n 2 --dist loadgroup
+	$(TEST) -n 2 --dist loadfile
 
 answers: $(INSTALLED)  ## the README's questions, asked of the finished demo
 	@$(BIN)/python tests/experiments/answers.py $(FOLDER)/$(SITE)/lake

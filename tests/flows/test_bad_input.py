@@ -217,7 +217,6 @@ def test_a_plan_that_is_not_there_is_named(here: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("server")
 def test_a_gate_that_fails_stops_the_pipeline_before_anything_is_trained(
     here: Path, home: Path
 ) -> None:

@@ -17,7 +17,7 @@ from tasks.storage import Lake, Shard
 from tests.gated_site import gated_site
 from tests.stand import Stand, deployment_id, eventually, is_completed
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.slow
 
 SHARD_SIZE = 3
 HOW = Ingestion(shard_size=SHARD_SIZE, timeout_s=90, allow_private_hosts=("127.0.0.1",))

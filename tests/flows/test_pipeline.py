@@ -31,7 +31,7 @@ from tasks.settings import settings_from
 from tasks.storage import Lake
 from tests.stand import ROOT, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 STEPS = 7
 # Many, and often saved, so that a kill after the first checkpoint is a kill in mid-training.

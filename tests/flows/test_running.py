@@ -15,7 +15,7 @@ from tests.champions import crown
 from tests.gated_site import gated_site
 from tests.stand import ROOT, Stand, eventually, is_completed, runs_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.slow
 
 PICTURES, SHARD_SIZE = 5, 3
 

@@ -88,7 +88,6 @@ def test_a_lake_without_champions_says_so_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("pipeline")
 def test_a_new_champion_makes_new_runs_in_every_flow_that_takes_a_model(tmp_path: Path) -> None:
     lake = write_lake(tmp_path / "lake", counts=(5,))
     write_lake(tmp_path / "lake", batch="evaluation", counts=(3,), source="human")

@@ -48,14 +48,12 @@ def test_the_versions_known_to_break_the_server_lie_outside(name: str, broken: s
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("server")
 def test_the_server_starts_and_answers(client: SyncPrefectClient) -> None:
     assert client.api_healthcheck() is None
     assert client.api_version() == version("prefect")
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("server")
 def test_a_scheduled_run_appears_by_itself_and_completes(client: SyncPrefectClient) -> None:
     # A deployment of its own: one of ours may have runs of its schedule for hours ahead already.
     model = client.read_deployment_by_name("sweep/sweep")

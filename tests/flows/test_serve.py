@@ -14,7 +14,7 @@ import pytest
 
 from tests.stand import ROOT, eventually, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
