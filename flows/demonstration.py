@@ -1,5 +1,6 @@
 """The demo's plan, and its run: build the site, serve it, crawl it, say what came of it."""
 
+import contextlib
 import logging
 import sys
 import tempfile
@@ -10,6 +11,8 @@ from flows.environment import this_machine
 from flows.pipeline import finished_run
 from flows.plan import Plan
 from flows.ports import LOOPBACK, require_free
+from flows.runs import run_name
+from flows.summary import summary_path
 from flows.telling import tell, told_to
 from tasks.capfilt import CapFilt
 from tasks.demo.facts import PORT, SiteFacts, check_port, write_truth
@@ -43,14 +46,17 @@ def run_demo(site: str, root: Path, port: int) -> None:
     check_port(port)
     # A picture's key is made of its URL, so the site on another port is another data set.
     folder = root / (site if port == PORT else f"{site}-{port}")
-    require_free(port, f"make demo SITE_PORT={port + 1}")
+    # Once a run has ended, its site need not be served again.
+    if not any((folder / "lake" / "runs").glob("*/summary.json")):
+        require_free(port, f"make demo SITE_PORT={port + 1}")
     _require_writable(folder, root)
     lake = this_machine().open_lake(str(folder / "lake"), create=True)
     facts = _built(site, folder / "site", port)
     log.info("the site: %d pictures on %d pages", facts.pictures, facts.pages)
     plan = replace(plan_for(facts), override=OVERRIDE[site])
     write_truth(lake, plan.web.batch, facts)
-    with serving(facts.served, facts.port):
+    has_ended = lake.exists(summary_path(run_name("pipeline", plan)))
+    with contextlib.nullcontext() if has_ended else serving(facts.served, facts.port):
         summary = finished_run(plan, lake)
     tell(told_to(sys.stdout.isatty()), lake, summary)
 

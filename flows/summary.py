@@ -68,7 +68,7 @@ class Story:
 
     def begin(self, stage: str, what: str) -> None:
         """Say that a stage starts, and on what."""
-        log.info("\n%s: %s", stage, what)
+        log.info("%s begins: %s", stage, what)
 
     def tell(
         self, stage: str, rows_in: int | None = None, rows_out: int | None = None, note: str = ""

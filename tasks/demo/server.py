@@ -182,4 +182,4 @@ def _cannot_listen(port: int, error: OSError) -> InputError:
         why = f"port {port} of {HOST} is taken by another program"
     else:
         why = f"cannot listen on port {port} of {HOST} ({error.strerror})"
-    return InputError(f"{why}; stop it, or choose another with the setting site.port")
+    return InputError(f"{why}; stop it, or serve the site on another")

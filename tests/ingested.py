@@ -1,0 +1,40 @@
+"""Tables of addresses, ingested, and the rows that came of it."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from tasks import rows
+from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.stage import ingest_shard, plan
+from tasks.storage import Lake
+from tests.drawn import encoded
+
+JPEG = encoded(quality=95)
+LOOPBACK = ("127.0.0.1",)
+HOW = Ingestion(allow_private_hosts=LOOPBACK, timeout_s=2, shard_size=5, max_bytes=100_000)
+
+
+def table(folder: Path, urls: list[str], name: str = "urls.csv") -> str:
+    lines = [f'"{url}","picture {n} of a row"' for n, url in enumerate(urls)]
+    path = folder / name
+    path.write_text("\n".join(["url,caption", *lines]) + "\n")
+    return str(path)
+
+
+def ingested(lake: Lake, folder: Path, urls: list[str], how: Ingestion = HOW) -> dict[str, Any]:
+    """Ingest a table; return the rows by URL as it was given."""
+    shards = plan(lake, Source(batch="web", tables=(table(folder, urls),)), how)
+    for shard in shards:
+        ingest_shard(lake, shard, how)
+    return {row["url"]: row for row in web_rows(lake)}
+
+
+def web_rows(lake: Lake) -> list[dict[str, Any]]:
+    return rows.read_all(lake, "web/*/*.parquet", rows.WEB).to_pylist()
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
