@@ -47,7 +47,8 @@ def run_demo(site: str, root: Path, port: int) -> None:
     # A picture's key is made of its URL, so the site on another port is another data set.
     folder = root / (site if port == PORT else f"{site}-{port}")
     # Once a run has ended, its site need not be served again.
-    if not any((folder / "lake" / "runs").glob("*/summary.json")):
+    runs = folder / "lake" / "runs"
+    if not (runs.is_dir() and any(runs.glob("*/summary.json"))):
         require_free(port, f"make demo SITE_PORT={port + 1}")
     _require_writable(folder, root)
     lake = this_machine().open_lake(str(folder / "lake"), create=True)

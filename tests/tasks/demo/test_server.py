@@ -116,14 +116,14 @@ def test_leaving_stops_the_server_and_its_stalled_visitors(folder: Path) -> None
     assert threading.active_count() == before
 
 
-def test_a_taken_port_is_one_line_that_names_it_and_the_setting(folder: Path) -> None:
+def test_a_taken_port_is_one_line_that_names_it(folder: Path) -> None:
     with serving(folder, 0) as url:
         port = int(url.rsplit(":", 1)[1])
         with pytest.raises(InputError) as refusal, serving(folder, port):
             pass
     assert str(refusal.value) == (
-        f"port {port} of 127.0.0.1 is taken by another program; stop it, or choose another with "
-        "the setting site.port"
+        f"port {port} of 127.0.0.1 is taken by another program; stop it, or serve the site on "
+        "another"
     )
 
 
