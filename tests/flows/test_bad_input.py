@@ -95,7 +95,8 @@ def test_a_demo_on_a_taken_port_names_the_setting_of_another(
 def test_a_demo_whose_folder_is_a_file_leaves_the_file_alone(here: Path, home: Path) -> None:
     folder = here / "demo"
     folder.write_text("mine")
-    line = only_line(typed(here, home, "flows.demo", "--folder", str(folder)))
+    elsewhere = ("--port", str(free_port()))  # a demo of yours may be running
+    line = only_line(typed(here, home, "flows.demo", "--folder", str(folder), *elsewhere))
     assert f"cannot write in {folder} (Not a directory)" in line
     assert "make demo FOLDER=" in line
     assert folder.read_text() == "mine"
