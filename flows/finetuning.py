@@ -4,10 +4,9 @@ from prefect import flow
 
 from flows.dispatch import job_task
 from flows.environment import this_machine
-from flows.runs import exact, run_name
+from flows.runs import contents, exact, run_name
 from flows.training import followed
 from tasks import finetuning as stage
-from tasks.samples import selection_digest
 from tasks.storage import Lake
 
 
@@ -52,12 +51,12 @@ def finetuning(
         The addresses of the `captioner` and of the `filter`.
     """
     opened = this_machine().open_lake(lake)
-    digests = {name: selection_digest(opened, name) for name in selections}
     words = captioning or stage.Finetuning()
     match = filtering or stage.Finetuning()
     begun = exact(opened, start)
-    writer = run_name("captioner", words, begun, digests)
-    judge = run_name("filter", match, begun, digests)
+    seen = contents(opened, selections)
+    writer = run_name("captioner", words, begun, seen)
+    judge = run_name("filter", match, begun, seen)
     return {
         "captioner": captioner(opened, writer, begun, selections, words),
         "filter": caption_filter(opened, judge, begun, selections, match),

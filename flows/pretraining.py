@@ -4,10 +4,9 @@ from prefect import flow
 
 from flows.dispatch import job_task
 from flows.environment import revision, this_machine
-from flows.runs import run_name
+from flows.runs import contents, run_name
 from flows.training import followed
 from tasks import pretraining as stage
-from tasks.samples import selection_digest
 from tasks.storage import Lake
 
 
@@ -35,6 +34,5 @@ def pretraining(
     """
     opened = this_machine().open_lake(lake)
     settings = how or stage.Pretraining()
-    digests = {name: selection_digest(opened, name) for name in selections}
-    run = run_name("pretraining", settings, digests)
+    run = run_name("pretraining", settings, contents(opened, selections))
     return pretrain(opened, run, selections, settings)

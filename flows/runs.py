@@ -1,10 +1,12 @@
 """The names of runs: equal choices on equal inputs have an equal name."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from flows.environment import this_machine
 from tasks.rows import fingerprint
+from tasks.samples import selection_digest
 from tasks.storage import Lake
 
 
@@ -15,6 +17,18 @@ def run_name(stage: str, *facts: Any) -> str:
     and goes on from there; any other choice writes beside it.
     """
     return f"{stage}-{fingerprint([_plain(fact) for fact in facts])}"
+
+
+def contents(lake: Lake, selections: Sequence[str]) -> list[str]:
+    """Return what selections hold, to name a run after: their digests, whatever they are called.
+
+    A selection's own name covers the crawl's rows, fetch times too; the same pages crawled again
+    give other names and equal contents, and a run on them is the same run.
+
+    Raises:
+        InputError: a selection is missing or unfinished.
+    """
+    return [selection_digest(lake, name) for name in selections]
 
 
 def exact(lake: Lake, address: str) -> str:

@@ -51,7 +51,8 @@ def job_of(
     check_device(device)
     digests = {name: selection_digest(lake, name) for name in selections}
     lasting = {name: value for name, value in facts.items() if name != "revision"}
-    identity = rows.fingerprint({**lasting, "selections": digests})
+    # By what they hold: an equal selection of another name may go on with the run.
+    identity = rows.fingerprint({**lasting, "selections": list(digests.values())})
     whole = {**facts, "selections": digests, "identity": identity, "torch": torch.__version__}
     return Job(lake, run, device, whole)
 
