@@ -5,6 +5,7 @@ and Wiskott, JMLR 17:99, 2016) for Bernoulli visibles. Both phases are divided b
 of rows, so a short batch weighs what it should.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +18,7 @@ LOG_VAR_RANGE = (-5.0, 3.0)
 VARIANCE_RATE = 0.1  # the variances learn slower: their gradient is the noisiest
 OFFSET_RATE = 0.01
 CLIP_NORM = 10.0
+HARDLY = 1e-3  # a hidden unit this rarely active, on every chain, is off
 NAMES = ("weight", "vbias", "hbias", "log_var")
 
 
@@ -49,8 +51,13 @@ class Learner:
     second: dict[str, Tensor] = field(default_factory=dict)
 
     def update(self, rows: Tensor, learning_rate: float) -> float:
-        """Take one step on rows (N, V) and return the gradient's norm before clipping."""
+        """Take one step on rows (N, V) and return the gradient's norm before clipping.
+
+        Raises:
+            ValueError: there are no rows, or values no machine of this kind can learn from.
+        """
         machine = self.machine
+        machine.refuse_unfit(rows)
         start = self.chains if self.persistent else rows
         sampled = machine.gibbs_step(start.to(machine.weight.dtype), self.generator, self.k)
         if self.persistent:
@@ -118,6 +125,23 @@ class Learner:
         step = first / (1 - BETA1**self.updates)
         spread = torch.sqrt(second / (1 - BETA2**self.updates)) + EPSILON
         getattr(self.machine, name).add_(rate * step / spread)
+
+    def trouble(self, norm: float) -> str:
+        """Say what shows that training went wrong, or nothing; `norm` is the last gradient's."""
+        machine = self.machine
+        if not math.isfinite(norm) or not all(
+            bool(torch.isfinite(getattr(machine, name)).all()) for name in NAMES
+        ):
+            return f"gradient norm {norm:g}"
+        stuck = int(
+            ((machine.log_var <= LOG_VAR_RANGE[0]) | (machine.log_var >= LOG_VAR_RANGE[1])).sum()
+        )
+        if stuck:
+            return f"{stuck} of {machine.n_visible} variances at the end of their range"
+        active = machine.transform(self.chains)
+        if float(active.max()) < HARDLY:
+            return "all hidden units off"
+        return "all hidden units on" if float(active.min()) > 1 - HARDLY else ""
 
     def state(self) -> dict[str, Tensor]:
         """Return every tensor that training goes on from; `restore` takes it back."""

@@ -64,7 +64,11 @@ class RBM(nn.Module):
         Args:
             rows: (N, V), of the kind the machine will be trained on.
             generator: of the draws.
+
+        Raises:
+            ValueError: no machine of this kind can learn from these rows.
         """
+        self.refuse_unfit(rows)
         rows = self._checked(rows)
         if self.visible == "bernoulli":
             noise = torch.randn(self.weight.shape, generator=generator, dtype=torch.float64)
@@ -181,6 +185,23 @@ class RBM(nn.Module):
             flipped[:, unit] = 1 - flipped[:, unit]
             total += F.logsigmoid(self.free_energy(flipped) - here)
         return total
+
+    def refuse_unfit(self, rows: Tensor) -> None:
+        """Raise a ValueError when there are no rows, or values that cannot be learnt from."""
+        if not len(rows):
+            raise ValueError("there are no rows to learn from")
+        bad = ~torch.isfinite(rows)
+        if bool(bad.any()):
+            raise ValueError(
+                f"{int(bad.any(-1).sum())} of {len(rows)} rows hold NaN or infinite values; drop "
+                "them first"
+            )
+        low, high = float(rows.min()), float(rows.max())
+        if self.visible == "bernoulli" and not 0 <= low <= high <= 1:
+            raise ValueError(
+                f"Bernoulli visibles are probabilities from 0 to 1, these go from {low:g} to "
+                f"{high:g}; scale them, or use gaussian visibles"
+            )
 
     def _checked(self, visible: Tensor) -> Tensor:
         if visible.shape[-1] != self.n_visible:

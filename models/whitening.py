@@ -84,18 +84,24 @@ def fit_whitener(blocks_of_rows: Iterable[Tensor], first_block: int) -> Whitener
         ValueError: there are fewer than two rows, a value is not finite, or all columns of a
             block are constant.
     """
-    count, total, outer = 0, torch.zeros(()), torch.zeros(())
+    count, total, outer, shift = 0, torch.zeros(()), torch.zeros(()), torch.zeros(())
     for piece in blocks_of_rows:
         rows = piece.double()
         if not torch.isfinite(rows).all():
             raise ValueError("rows hold NaN or infinite values; drop them before whitening")
+        if not count and len(rows):
+            # Sums about the first row: far from 0 the variances would be lost in rounding, and a
+            # constant column would seem to vary.
+            shift = rows[0]
         count += len(rows)
+        rows = rows - shift
         total = total + rows.sum(0)
         outer = outer + rows.T @ rows
     if count < 2:
         raise ValueError(f"whitening needs 2 rows or more, got {count}")
-    mean = total / count
-    covariance = outer / count - torch.outer(mean, mean)
+    beyond = total / count
+    mean = shift + beyond
+    covariance = outer / count - torch.outer(beyond, beyond)
     cut = _cut(covariance, first_block)
     values, vectors = torch.linalg.eigh(cut.T @ covariance @ cut)
     # The two blocks can be collinear though neither is alone, and N(0, I) must stay a density.

@@ -1,6 +1,7 @@
 """A fitted RBM over pairs: how much image and text of each say of each other (PMI)."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,8 @@ SCORED_AT_ONCE = 2048
 def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
     """Write PMI and free energy of every pair of a shard that has vectors.
 
+    They are null where a vector holds NaN or infinite values.
+
     Raises:
         LakeError: the shard has no vectors.
         ModelError: the machine is missing, or was fitted on vectors of another width.
@@ -41,16 +44,16 @@ def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
     path = lake.rows("scores", run, shard)
     rows.write_rows(lake, path, rows.table_of(scored, rows.SCORES))
     seconds = time.monotonic() - started
-    log.info("%s %s: %d pairs in %.1f s", STAGE, shard, len(scored), seconds)
-    return lake.commit(
-        STAGE, run, shard, files=[path], rows={"pairs": len(scored)}, seconds=seconds
-    )
+    counts = {"pairs": len(scored), "unscored": sum(row["rbm_pmi"] is None for row in scored)}
+    log.info("%s %s: %d pairs, %d unscored, in %.1f s", STAGE, shard, *counts.values(), seconds)
+    return lake.commit(STAGE, run, shard, files=[path], rows=counts, seconds=seconds)
 
 
 def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:
     names = zip(table["caption_id"].to_pylist(), table["key"].to_pylist(), strict=True)
     for (caption_id, key), scores in zip(names, scored_pairs(fitted, pairs_of(table)), strict=True):
-        yield {"caption_id": caption_id, "key": key, **scores}
+        told = {name: value if math.isfinite(value) else None for name, value in scores.items()}
+        yield {"caption_id": caption_id, "key": key, **told}
 
 
 def scored_pairs(fitted: FittedRbm, pairs: Tensor) -> Iterator[dict[str, float]]:

@@ -8,6 +8,7 @@ Rows of one picture are never on both sides of the validation split.
 """
 
 import argparse
+import hashlib
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from models.contrastive_divergence import Learner
+from models.contrastive_divergence import HARDLY, Learner
 from models.gaussian import log_density
 from models.partition import bracketed
 from models.rbm import RBM
@@ -99,8 +100,9 @@ def fit_rbm(
     Yields a look every `save_every` updates, when the state is saved too.
 
     Raises:
-        LakeError: there are no vectors.
-        InputError: too few or too many damaged rows, or the run was begun with other settings.
+        LakeError: a batch has no vectors.
+        InputError: too few rows, too many damaged ones, or nothing in them varies; or the run was
+            begun with other settings or vectors.
         ModelError: training diverged; the last good state is kept.
     """
     facts: dict[str, Any] = {
@@ -108,35 +110,52 @@ def fit_rbm(
         "vectors": vector_run,
         "batches": list(batches),
     }
-    _begin(lake, run, facts)
+    _refuse_other(lake, run, facts)
     if lake.exists(rbm_path(run, "rbm.json")):
         return
     pairs, keys, dropped = read_vectors(lake, vector_run, batches)
+    facts["dropped_rows"] = dropped
+    # Vectors that were written anew are other vectors: a saved state means nothing to them.
+    facts["digest"] = hashlib.sha256(pairs.numpy().tobytes()).hexdigest()
+    _refuse_other(lake, run, facts)
     outside = held_out(keys, how.validation_share)
     if min(int(outside.sum()), int((~outside).sum())) < 2:
         raise InputError(
             f"{len(pairs)} pairs are too few to hold some out; fit on more, or raise "
             "validation_share"
         )
-    width = pairs.shape[1] // 2
-    whitener = fit_whitener([pairs[~outside]], width)
+    whitener = _whitener(pairs[~outside], vector_run)
+    lake.publish_json(rbm_path(run, "begun.json"), facts)
     train, validation = whitener.transform(pairs[~outside]), whitener.transform(pairs[outside])
     learner = _learner(lake, run, train, how)
     yield from _train(lake, run, learner, train, validation, how)
-    facts["dropped_rows"] = dropped
-    _finish(lake, run, learner, whitener, (train, validation), facts, how)
+    metrics = _measured(learner, whitener, train, validation, how)
+    _publish(lake, run, learner.machine, whitener, {"run": run, "metrics": metrics, **facts})
 
 
-def _begin(lake: Lake, run: str, facts: dict[str, Any]) -> None:
-    """Write down what a run is, or see that it is that one."""
+def _refuse_other(lake: Lake, run: str, facts: dict[str, Any]) -> None:
+    """See that a run that was begun is this one, as far as `facts` tells."""
     path = rbm_path(run, "begun.json")
-    if not lake.exists(path):
-        lake.publish_json(path, facts)
-    elif lake.read_json(path) != facts:
+    begun = lake.read_json(path) if lake.exists(path) else facts
+    if any(begun.get(name) != fact for name, fact in facts.items()):
         raise InputError(
             f"the RBM {run} was begun with other settings or vectors than these; give this one "
             f"another name, or remove {lake.root}/rbms/{run}"
         )
+
+
+def _whitener(pairs: Tensor, vector_run: str) -> Whitener:
+    try:
+        whitener = fit_whitener([pairs], pairs.shape[1] // 2)
+    except ValueError as error:
+        raise InputError(f"the vectors of {vector_run} cannot be whitened: {error}") from error
+    log.info(
+        "%d pairs: %d of %d columns vary enough to be kept",
+        len(pairs),
+        whitener.n_kept,
+        pairs.shape[1],
+    )
+    return whitener
 
 
 def _learner(lake: Lake, run: str, train: Tensor, how: RbmFit) -> Learner:
@@ -168,13 +187,15 @@ def _train(  # where, what, on what and how
         batch = train[_batch(len(train), how, step)]
         share = step / how.updates
         norm = learner.update(batch, how.learning_rate * (1 - 0.98 * share))
-        if not np.isfinite(norm) or not bool(torch.isfinite(learner.machine.weight).all()):
+        saving = learner.updates % how.save_every == 0 or learner.updates == how.updates
+        cause = learner.trouble(norm) if saving or not np.isfinite(norm) else ""
+        if cause:
             raise ModelError(
-                f"{run} diverged at update {learner.updates} (gradient norm {norm}); its last good "
-                "state is kept: lower learning_rate, or set learn_variance to false, and fit again "
-                "under new settings"
+                f"{run} diverged at update {learner.updates} ({cause}); its last good state is "
+                "kept: lower learning_rate, or set learn_variance to false, and fit again under "
+                "another name"
             )
-        if learner.updates % how.save_every == 0 or learner.updates == how.updates:
+        if saving:
             lake.publish_bytes(rbm_path(run, "training.safetensors"), save(learner.state()))
             ours = float(learner.machine.free_energy(fixed).mean())
             theirs = float(learner.machine.free_energy(validation).mean())
@@ -190,30 +211,26 @@ def _batch(count: int, how: RbmFit, step: int) -> Tensor:
     return torch.from_numpy(order[place * size : (place + 1) * size])
 
 
-def _finish(  # noqa: PLR0913  # the run and everything measured on it
-    lake: Lake,
-    run: str,
-    learner: Learner,
-    whitener: Whitener,
-    parts: tuple[Tensor, Tensor],
-    facts: dict[str, Any],
-    how: RbmFit,
-) -> None:
-    train, validation = parts
+def _measured(
+    learner: Learner, whitener: Whitener, train: Tensor, validation: Tensor, how: RbmFit
+) -> dict[str, Any]:
+    """Measure a machine on white rows held out; likelihoods are of white rows, in nats."""
     generator = torch.Generator().manual_seed(how.seed + 1)
     machine = learner.machine
     start = learner.chains[torch.arange(how.ais_chains) % len(learner.chains)]
     bracket = bracketed(machine, start, generator, betas=how.ais_betas)
     log_z = bracket.forward.value
     ours = machine.log_likelihood(validation, log_z)
-    eye = torch.eye(validation.shape[1], dtype=torch.float64)
-    full = log_density(validation, eye)
-    spread = train.var(0)
-    diagonal = log_density(validation, torch.diag(spread))
+    full = log_density(validation, torch.eye(validation.shape[1], dtype=torch.float64))
+    # White columns are independent by making: the diagonal Gaussian is one of the cut columns.
+    cut = torch.linalg.solve(whitener.mix, validation.T).T
+    diagonal = log_density(cut, torch.diag(whitener.covariance.diagonal())) - whitener.log_det
     gain = ours - full
-    metrics = {
+    active = machine.transform(validation).mean(0)
+    return {
         "log_likelihood": float(ours.mean()),
         "full_gaussian": float(full.mean()),
+        "diagonal_gaussian": float(diagonal.mean()),
         "nats_over_full_gaussian": float(gain.mean()),
         "nats_over_full_gaussian_se": float(gain.std() / len(gain) ** 0.5),
         "nats_over_diagonal_gaussian": float((ours - diagonal).mean()),
@@ -226,21 +243,32 @@ def _finish(  # noqa: PLR0913  # the run and everything measured on it
         "free_energy_gap": float(
             machine.free_energy(validation).mean() - machine.free_energy(train).mean()
         ),
+        "hidden_off": float((active < HARDLY).double().mean()),
+        "hidden_on": float((active > 1 - HARDLY).double().mean()),
+        "variance_min": float(machine.log_var.exp().min()),
+        "variance_max": float(machine.log_var.exp().max()),
         "kept_columns": whitener.n_kept,
         "image_columns": whitener.split,
         "training_rows": len(train),
         "validation_rows": len(validation),
     }
+
+
+def _publish(
+    lake: Lake, run: str, machine: RBM, whitener: Whitener, record: dict[str, Any]
+) -> None:
+    """Write the machine, and last the record that makes it whole."""
     tensors = {f"machine.{name}": value for name, value in machine.state_dict().items()}
     tensors |= {f"whitener.{name}": value for name, value in whitener.state().items()}
     whole = {name: value.clone().contiguous() for name, value in tensors.items()}
     lake.publish_bytes(rbm_path(run, "rbm.safetensors"), save(whole))
-    lake.publish_json(rbm_path(run, "rbm.json"), {"run": run, "metrics": metrics, **facts})
+    lake.publish_json(rbm_path(run, "rbm.json"), record)
+    metrics = record["metrics"]
     log.info(
         "%s: %+.2f nats over the full Gaussian on %d pairs held out",
         run,
         metrics["nats_over_full_gaussian"],
-        len(validation),
+        metrics["validation_rows"],
     )
 
 

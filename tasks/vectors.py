@@ -21,16 +21,30 @@ KEY_BUCKETS = 1000
 def read_vectors(
     lake: Lake, vector_run: str, batches: Sequence[str]
 ) -> tuple[Tensor, list[str], int]:
-    """Return the pairs (N, 2 d) with finite values, their keys, and how many were dropped."""
-    found = [p for b in batches for p in lake.glob(f"vectors/{vector_run}/{b}/*.parquet")]
-    tables = [rows.read_rows(lake, path) for path in found]
-    if not any(len(table) for table in tables):
+    """Return the pairs (N, 2 d) with finite values, their keys, and how many were dropped.
+
+    Raises:
+        LakeError: a batch has no vectors.
+        InputError: shards are of several widths, or too many vectors are not finite.
+    """
+    found = {b: lake.glob(f"vectors/{vector_run}/{b}/*.parquet") for b in batches}
+    missing = [batch for batch, paths in found.items() if not paths]
+    read = {path: rows.read_rows(lake, path) for paths in found.values() for path in paths}
+    tables = {path: table for path, table in read.items() if len(table)}
+    if missing or not tables:
         raise LakeError(
-            f"there are no vectors of {vector_run} for {', '.join(batches)} in {lake.root}; "
-            "run embedding first"
+            f"there are no vectors of {vector_run} for {', '.join(missing or batches)} in "
+            f"{lake.root}; run embedding first"
         )
-    pairs = torch.cat([pairs_of(table) for table in tables if len(table)])
-    keys = [key for table in tables for key in table["key"].to_pylist()]
+    parts = {path: pairs_of(table) for path, table in tables.items()}
+    widths = {part.shape[1] // 2: path for path, part in parts.items()}
+    if len(widths) > 1:
+        told = ", ".join(f"{width} wide in {path}" for width, path in sorted(widths.items()))
+        raise InputError(
+            f"the vectors of {vector_run} are of several models: {told}; embed all with one"
+        )
+    pairs = torch.cat(list(parts.values()))
+    keys = [key for table in tables.values() for key in table["key"].to_pylist()]
     whole = torch.isfinite(pairs).all(1)
     dropped = int((~whole).sum())
     if dropped > MAX_BAD_SHARE * len(pairs):
@@ -49,7 +63,9 @@ def pairs_of(table: Any) -> Tensor:
     for name in ("image_embedding", "text_embedding"):
         column = table[name].combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False)
-        parts.append(torch.from_numpy(values.reshape(len(table), -1).astype(np.float64)))
+        # The width is the column's, not -1: a shard of which nothing was kept has no rows.
+        shaped = values.reshape(len(table), column.type.list_size)
+        parts.append(torch.from_numpy(shaped.astype(np.float64)))
     return torch.cat(parts, 1)
 
 

@@ -9,7 +9,10 @@ from models.blip import Blip
 from models.presets import preset
 from models.tokenization import Tokenizer
 from tasks.checkpoints import newest, save_checkpoint
+from tasks.fitted import load_rbm
+from tasks.storage import open_lake
 from tests.small_lake import write_lake, write_selection
+from tests.vectors import QUICK, write_vectors
 
 # A finder that refuses: what `import` and `find_spec` meet on a host without these packages.
 HOST = """
@@ -56,3 +59,15 @@ def test_pretraining_runs(tmp_path: Path) -> None:
     found = newest(lake, "r")
     assert found is not None
     assert found.is_final
+
+
+def test_an_rbm_is_fitted(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"), create=True)
+    write_vectors(lake)
+    settings = tmp_path / "rbm.json"
+    settings.write_text(json.dumps(QUICK))
+    arguments = [lake.root, "r", "--vectors", "v", "--batch", "web", "--settings", str(settings)]
+    done = on_a_bare_host("tasks.rbm", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert load_rbm(lake, "r").machine.n_hidden == QUICK["hidden"]
+    assert "update 100: free energy" in done.stderr
