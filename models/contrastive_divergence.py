@@ -1,4 +1,4 @@
-"""How an RBM learns: persistent or plain contrastive divergence, with Adam and a falling rate.
+"""How an RBM learns: persistent or plain contrastive divergence, with Adam or plain ascent.
 
 Tieleman (2008) for the persistent chains; the model's offsets are the data's (Melchior, Fischer
 and Wiskott, JMLR 17:99, 2016) for Bernoulli visibles. Both phases are divided by their own number
@@ -7,6 +7,7 @@ of rows, so a short batch weighs what it should.
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ class Learner:
         persistent: PCD when true, CD otherwise.
         weight_decay: on W only.
         learn_variance: false keeps sigma at its start.
+        optimiser: Adam for Gaussian visibles; plain ascent for Bernoulli ones, where Adam's equal
+            steps drive persistent chains apart (Bars-and-Stripes: -4 nats instead of -2.7).
         updates: taken so far.
     """
 
@@ -44,6 +47,7 @@ class Learner:
     persistent: bool = True
     weight_decay: float = 1e-4
     learn_variance: bool = True
+    optimiser: Literal["adam", "sgd"] = "adam"
     updates: int = 0
     offset_v: Tensor | None = None
     offset_h: Tensor | None = None
@@ -70,7 +74,10 @@ class Learner:
         self.updates += 1
         for name, gradient in gradients.items():
             rate = learning_rate * (VARIANCE_RATE if name == "log_var" else 1.0)
-            self._adam(name, gradient * scale, rate)
+            if self.optimiser == "adam":
+                self._adam(name, gradient * scale, rate)
+            else:
+                getattr(machine, name).add_(gradient * scale, alpha=rate)
         if machine.visible == "gaussian":
             machine.log_var.clamp_(*LOG_VAR_RANGE)
         return norm
@@ -129,10 +136,10 @@ class Learner:
     def trouble(self, norm: float) -> str:
         """Say what shows that training went wrong, or nothing; `norm` is the last gradient's."""
         machine = self.machine
-        if not math.isfinite(norm) or not all(
-            bool(torch.isfinite(getattr(machine, name)).all()) for name in NAMES
-        ):
+        if not math.isfinite(norm):
             return f"gradient norm {norm:g}"
+        if not all(bool(torch.isfinite(getattr(machine, name)).all()) for name in NAMES):
+            return "parameters that are not finite"
         stuck = int(
             ((machine.log_var <= LOG_VAR_RANGE[0]) | (machine.log_var >= LOG_VAR_RANGE[1])).sum()
         )

@@ -9,6 +9,7 @@ from models.partition import (
     Bracket,
     LogZ,
     bracketed,
+    hidden_log_weight,
     log_z_ais,
     log_z_base,
     log_z_exact,
@@ -16,6 +17,29 @@ from models.partition import (
 )
 from models.rbm import RBM, Visible
 from tests.machines import VISIBLE, machine, states
+
+WIDE, MANY = 17, 11
+
+
+def large(visible: Visible) -> RBM:
+    """Modes are apart but can be reached."""
+    generator = torch.Generator().manual_seed(0)
+    made = RBM(WIDE, MANY, visible)
+    steep = 0.5 if visible == "gaussian" else 1.2
+    for name, scale in (("weight", steep), ("vbias", 0.5), ("hbias", 1.0)):
+        value = getattr(made, name)
+        value.copy_(scale * torch.randn(value.shape, generator=generator, dtype=value.dtype))
+    if visible == "gaussian":
+        made.log_var.copy_(0.3 * torch.randn(WIDE, generator=generator, dtype=torch.float64))
+    return made
+
+
+def exact_sample(made: RBM, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Rows (count, V) drawn with no chain: h from the sum over all of its states, then v."""
+    every = states(made.n_hidden)
+    share = torch.softmax(hidden_log_weight(made, every), 0)
+    chosen = torch.multinomial(share, count, replacement=True, generator=generator)
+    return made.sample_visible(every[chosen], generator)
 
 
 def test_the_exact_sum_of_a_binary_machine_is_that_over_all_visibles() -> None:
@@ -93,3 +117,63 @@ def test_a_bracket_is_thermal_unless_the_way_down_ends_below_the_way_up() -> Non
 def test_too_many_hidden_units_for_an_exact_sum_are_refused_with_the_way_out() -> None:
     with pytest.raises(ValueError, match="up to 24 hidden units can be summed, use log_z_ais"):
         log_z_exact(RBM(2, 25))
+
+
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
+def test_a_large_machine_is_annealed_to_its_exact_value(visible: Visible) -> None:
+    made = large(visible)
+    found = log_z_ais(made, torch.Generator().manual_seed(1), chains=199, betas=1000)
+    assert found.value == pytest.approx(log_z_exact(made), abs=5 * found.se + 0.02)
+    assert found.se < 0.1
+    assert 30 < found.ess <= 199
+
+
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
+def test_from_exact_samples_the_exact_value_lies_inside_the_bracket(visible: Visible) -> None:
+    # In expectation the two are bounds; their means over repeats are so but for their own errors.
+    made, exact = large(visible), log_z_exact(large(visible))
+    gaps = []
+    for betas in (7, 70):
+        below, above = torch.zeros(13), torch.zeros(13)
+        for seed in range(13):
+            generator = torch.Generator().manual_seed(seed)
+            below[seed] = log_z_ais(made, generator, chains=31, betas=betas).value
+            rows = exact_sample(made, 31, generator)
+            above[seed] = log_z_reverse_ais(made, rows, generator, betas=betas).value
+        assert float(below.mean()) < exact + 3 * float(below.std()) / math.sqrt(13)
+        assert float(above.mean()) > exact - 3 * float(above.std()) / math.sqrt(13)
+        gaps.append(float(above.mean() - below.mean()))
+    assert gaps[0] > max(3 * gaps[1], 0.1)
+
+
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
+def test_rows_that_are_not_the_machines_own_are_told(visible: Visible) -> None:
+    made, generator = large(visible), torch.Generator().manual_seed(0)
+    settled = exact_sample(made, 199, generator)
+    elsewhere = 1 - settled if visible == "bernoulli" else 4 - settled
+    wrong = bracketed(made, elsewhere, generator, betas=5, sweeps=0)
+    assert wrong.gap < -0.5
+    assert not wrong.thermalised
+    assert bracketed(made, settled, generator, betas=300, sweeps=0).thermalised
+
+
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
+def test_a_machine_of_float32_is_annealed_with_weights_in_float64(visible: Visible) -> None:
+    made = large(visible).float()
+    generator = torch.Generator().manual_seed(2)
+    found = log_z_ais(made, generator, chains=199, betas=300)
+    assert found.value == pytest.approx(log_z_exact(made), abs=5 * found.se + 0.02)
+
+
+def test_the_densities_of_all_states_sum_to_one() -> None:
+    made = machine("bernoulli")
+    total = made.log_likelihood(states(VISIBLE), log_z_exact(made)).exp().sum()
+    assert float(total) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("hidden", [1, 14, 16])  # the sum goes in pieces of 2^14
+def test_the_exact_sum_of_units_apart_is_a_product(hidden: int) -> None:
+    made = RBM(2, hidden, "bernoulli")
+    made.hbias.copy_(torch.linspace(-1, 1, hidden))
+    by_hand = 2 * math.log(2) + float(torch.log1p(made.hbias.exp()).sum())
+    assert log_z_exact(made) == pytest.approx(by_hand, abs=1e-10)

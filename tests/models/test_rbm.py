@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.contrastive_divergence import Learner
+from models.partition import log_z_exact
 from models.rbm import RBM, Visible
 from tests.machines import HIDDEN, VISIBLE, machine, states
 
@@ -98,27 +100,6 @@ def test_pseudo_likelihood_of_a_gaussian_machine_is_refused() -> None:
         machine("gaussian").pseudo_log_likelihood(rows_for("gaussian"))
 
 
-@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
-def test_gibbs_sampling_settles_at_the_machines_own_moments(visible: Visible) -> None:
-    made = machine(visible, n_hidden=2)
-    weights = []
-    for hidden in states(2):  # p(h), the visibles integrated out in closed form
-        pulled = made.weight @ hidden
-        if visible == "gaussian":
-            inner = ((made.vbias + pulled).square() - made.vbias.square()) * made.precision() / 2
-            weights.append(float(made.hbias @ hidden + inner.sum()))
-        else:
-            volume = torch.log1p(torch.exp(made.vbias + pulled)).sum()
-            weights.append(float(made.hbias @ hidden + volume))
-    share = torch.softmax(torch.tensor(weights, dtype=torch.float64), 0)
-    expected = share @ made.mean_visible(states(2))
-    generator = torch.Generator().manual_seed(3)
-    start = torch.zeros(4001, VISIBLE, dtype=torch.float64)
-    drawn = made.gibbs_step(start, generator, steps=60)
-    error = drawn.std(0) / math.sqrt(4001)
-    assert ((drawn.mean(0) - expected).abs() < 5 * error).all()
-
-
 def test_observed_units_stay_and_the_others_follow_their_conditional() -> None:
     made = machine("bernoulli")
     observed = torch.tensor([True, True, False, True, True])
@@ -136,6 +117,25 @@ def test_a_row_scores_the_same_alone_as_among_others() -> None:
     made, rows = machine("gaussian"), rows_for("gaussian")
     alone = torch.cat([made.free_energy(row[None]) for row in rows])
     assert torch.allclose(alone, made.free_energy(rows), rtol=0, atol=1e-13)
+
+
+def test_a_standardised_machine_is_the_same_machine() -> None:
+    # (W / s, (b - m) / s, sigma^2 / s^2, c + W' S^-1 m) on (v - m) / s: F stays, log Z falls by
+    # the sum of log s.
+    made = machine("gaussian")
+    generator = torch.Generator().manual_seed(9)
+    mean = torch.randn(VISIBLE, generator=generator, dtype=torch.float64)
+    scale = torch.rand(VISIBLE, generator=generator, dtype=torch.float64) + 0.3
+    other = RBM(VISIBLE, made.n_hidden)
+    other.weight.copy_(made.weight / scale[:, None])
+    other.vbias.copy_((made.vbias - mean) / scale)
+    other.log_var.copy_(made.log_var - 2 * torch.log(scale))
+    other.hbias.copy_(made.hbias + made.field(mean[None])[0])
+    rows = torch.randn(ROWS, VISIBLE, generator=generator, dtype=torch.float64)
+    moved = other.free_energy((rows - mean) / scale)
+    assert torch.allclose(moved, made.free_energy(rows), atol=1e-10)
+    shift = float(torch.log(scale).sum())
+    assert log_z_exact(other) == pytest.approx(log_z_exact(made) - shift, abs=1e-10)
 
 
 def test_a_start_from_data_is_no_saddle() -> None:
@@ -160,3 +160,30 @@ def test_a_machine_that_cannot_be_is_refused(arguments: tuple[int, int], said: s
 def test_rows_of_another_width_are_refused_with_both_numbers() -> None:
     with pytest.raises(ValueError, match="visible has 4 units, this machine has 5"):
         machine("gaussian").free_energy(torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("visible", "rows", "said"),
+    [
+        ("gaussian", torch.tensor([[0.0, math.nan]]), "1 of 1 rows hold NaN or infinite"),
+        ("bernoulli", torch.tensor([[0.0, 1.0], [math.inf, 0.0]]), "1 of 2 rows hold NaN"),
+        ("bernoulli", torch.tensor([[0.0, 1.5]]), "from 0 to 1, these go from 0 to 1.5"),
+        ("bernoulli", torch.tensor([[-0.5, 1.0]]), "from 0 to 1, these go from -0.5 to 1"),
+        ("gaussian", torch.zeros(0, 2), "no rows"),
+    ],
+)
+def test_rows_that_cannot_be_learnt_from_are_refused(
+    visible: Visible, rows: Tensor, said: str
+) -> None:
+    made = RBM(2, 3, visible)
+    with pytest.raises(ValueError, match=said):
+        made.initialise(rows, torch.Generator())
+    with pytest.raises(ValueError, match=said):
+        Learner(made, torch.zeros(1, 2), torch.Generator()).update(rows, 0.1)
+    assert made.weight.abs().max() == 0
+
+
+def test_a_pixel_that_is_always_on_starts_finite() -> None:
+    made = RBM(2, 3, "bernoulli")
+    made.initialise(torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.Generator().manual_seed(0))
+    assert made.vbias.tolist() == pytest.approx([math.log(0.999 / 0.001), 0.0])

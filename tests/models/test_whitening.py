@@ -108,3 +108,38 @@ def test_rows_that_cannot_be_whitened_are_refused(rows: Tensor, said: str) -> No
 def test_rows_of_another_width_are_refused_with_both_numbers() -> None:
     with pytest.raises(ValueError, match="rows have 3 columns, the whitener was fitted on 12"):
         fitted(correlated()).transform(torch.zeros(2, 3))
+
+
+def test_far_from_the_origin_it_is_the_same_map() -> None:
+    # Sums about 0 would lose the variances in the rounding of the squared mean.
+    rows = correlated()
+    near, far = fitted(rows), fitted(rows + 1e7)
+    assert torch.allclose(far.transform(rows + 1e7), near.transform(rows), atol=1e-6)
+
+
+def test_a_block_that_never_varies_is_refused_though_its_value_has_no_binary_form() -> None:
+    rows = correlated()
+    rows[:, FIRST:] = 0.1
+    with pytest.raises(ValueError, match="all columns of the second block are constant"):
+        fitted(rows)
+
+
+def test_pieces_without_rows_change_nothing() -> None:
+    rows = correlated()
+    pieces = fit_whitener([rows[:0], rows[:101], rows[:0], rows[101:]], FIRST)
+    assert torch.allclose(pieces.transform(rows), fitted(rows).transform(rows), atol=1e-9)
+
+
+def test_a_row_is_whitened_alone_as_among_others() -> None:
+    rows, made = correlated(), fitted(correlated())
+    alone = torch.cat([made.transform(row[None]) for row in rows[:17]])
+    assert torch.allclose(alone, made.transform(rows)[:17], rtol=0, atol=1e-12)
+
+
+def test_fewer_rows_than_columns_are_white_in_what_they_span() -> None:
+    # Five rows span four directions a block, and the blocks' eight are collinear: in the four they
+    # share the covariance is I, in the others there is nothing.
+    rows = correlated(rows=5)
+    values = torch.linalg.eigvalsh(covariance(fitted(rows).transform(rows)))
+    assert torch.allclose(values[-4:], torch.ones(4).double(), atol=1e-6)
+    assert float(values[:-4].abs().max()) < 1e-6
