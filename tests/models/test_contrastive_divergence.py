@@ -171,3 +171,21 @@ def test_trouble_is_told_by_its_cause_and_a_sound_machine_has_none() -> None:
     taught = learner(machine("gaussian"))
     taught.machine.vbias[0] = math.inf
     assert taught.trouble(1.0) == "parameters that are not finite"
+
+
+def test_adam_takes_the_steps_of_torchs() -> None:
+    made, other = machine("gaussian"), machine("gaussian")
+    rows = torch.randn(7, VISIBLE, generator=torch.Generator().manual_seed(7)).double()
+    taught, same = learner(made), learner(other)
+    named = {"weight": 0.01, "vbias": 0.01, "hbias": 0.01, "log_var": 0.001}
+    groups = [{"params": [getattr(other, name)], "lr": rate} for name, rate in named.items()]
+    reference = torch.optim.Adam(groups, maximize=True)
+    for _ in range(5):
+        taught.update(rows, 0.01)
+        same.chains = other.gibbs_step(same.chains, same.generator, 5)
+        direction = same._gradients(rows, same.chains)
+        for name in named:
+            getattr(other, name).grad = direction[name]
+        reference.step()
+        for name in named:
+            assert torch.allclose(getattr(made, name), getattr(other, name), atol=1e-12), name
