@@ -16,9 +16,10 @@ from tasks.rows import Outcome
 # Pillow's own guard raises from inside a decode; ours reads the same header and gives an outcome.
 Image.MAX_IMAGE_PIXELS = None
 
-# Nothing else is even opened: Pillow's EPS, for one, starts another program.
+# Nothing else is even opened: Pillow's EPS starts another program, and its ICO decodes whatever
+# size lies inside an icon on opening it, before any limit can be applied.
 # MPO, a JPEG of several pictures, is opened by the JPEG reader.
-DECODED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO")
+DECODED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 # What Pillow's plug-ins raise for damaged bytes.
 PILLOW_ERRORS = (
     OSError,
@@ -40,6 +41,7 @@ UNSUPPORTED_MAGIC = (
     (b"\xff\x0a", "jxl"),
     (b"\x00\x00\x00\x0cJXL ", "jxl"),
     (b"%PDF", "pdf"),
+    (b"\x00\x00\x01\x00", "ico"),
     (b"\x1aE\xdf\xa3", "webm"),
 )
 MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?php", b"{", b"[")

@@ -4,9 +4,10 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tasks.ingestion.images import stored_picture
 from tasks.ingestion.settings import Ingestion
@@ -17,22 +18,34 @@ HOW = Ingestion()
 JPEG = encoded(quality=95)
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    crc = struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + crc
+
+
 def bomb() -> bytes:
     """A PNG whose header promises 60,000 x 60,000 pixels in a hundred bytes."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + crc
-
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(b"\0" * 64))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
 
 
-def animation() -> bytes:
+def icon_of(png: bytes) -> bytes:
+    """An icon whose directory says 64 x 64 of whatever PNG is inside."""
+    return struct.pack("<HHH8BII", 0, 1, 1, 64, 64, 0, 0, 1, 0, 32, 0, len(png), 22) + png
+
+
+def with_chunk(kind: bytes, body: bytes) -> bytes:
+    """A sound PNG with one more chunk after its header."""
+    png = encoded("PNG")
+    after_header = 8 + 25  # signature, then IHDR: length, name, 13 bytes, checksum
+    return png[:after_header] + chunk(kind, body) + png[after_header:]
+
+
+def animation(kind: str) -> bytes:
     frames = [Image.fromarray(pixels(seed=n)) for n in range(3)]
     buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
     return buffer.getvalue()
 
 
@@ -53,8 +66,31 @@ def with_hole() -> bytes:
         (JPEG[: len(JPEG) // 2], Outcome.TRUNCATED),
         (encoded("PNG")[:-300], Outcome.TRUNCATED),
         (bomb(), Outcome.TOO_MANY_PIXELS),
+        (icon_of(bomb()), Outcome.UNSUPPORTED_FORMAT),
+        (with_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 25))), Outcome.CORRUPT),
+        (with_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1 << 25))), Outcome.CORRUPT),
+        (b"", Outcome.NOT_AN_IMAGE),
+        (JPEG[:3], Outcome.NOT_AN_IMAGE),
+        (b'{"error": "no such picture"}', Outcome.NOT_AN_IMAGE),
+        (b"\0\0\0\x18ftypheic" + bytes(64), Outcome.UNSUPPORTED_FORMAT),
     ],
-    ids=["page", "zeros", "svg", "pdf", "eps", "half-jpeg", "half-png", "bomb"],
+    ids=[
+        "page",
+        "zeros",
+        "svg",
+        "pdf",
+        "eps",
+        "half-jpeg",
+        "half-png",
+        "bomb",
+        "bomb-in-icon",
+        "text-bomb",
+        "profile-bomb",
+        "empty",
+        "three-bytes",
+        "json",
+        "heic",
+    ],
 )
 def test_what_is_no_sound_picture_is_named_for_what_it_is(content: bytes, outcome: Outcome) -> None:
     found = stored_picture(content, HOW)
@@ -137,11 +173,14 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     assert abs(int(stored[HEIGHT // 2, WIDTH // 2, 0]) - 127) < 6
 
 
-def test_of_an_animation_the_policy_is_one_and_the_same() -> None:
-    found = stored_picture(animation(), HOW)
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_frame_is_kept_and_the_frames_are_counted(kind: str) -> None:
+    found = stored_picture(animation(kind), HOW)
+    assert found.outcome is Outcome.KEPT
     assert found.columns["n_frames"] == 3
-    assert found.outcome in (Outcome.ANIMATED, Outcome.KEPT)
-    assert bool(found.jpeg) == (found.outcome is Outcome.KEPT)
+    # GIF has 256 colours: frame 0 is near, frames 1 and 2 are other pictures.
+    apart = [np.abs(decoded(found.jpeg).astype(int) - pixels(seed=n)).mean() for n in range(3)]
+    assert apart[0] < 10 < min(apart[1:])
 
 
 def test_a_side_that_is_too_small_and_a_strip_are_refused_from_the_header() -> None:
@@ -174,6 +213,33 @@ def test_a_smaller_picture_grows_only_when_it_is_told_to() -> None:
     grown = stored_picture(JPEG, Ingestion(image_size=101, resize_only_if_bigger=False))
     assert kept.jpeg == JPEG
     assert (grown.columns["width"], grown.columns["height"]) == (157, 101)
+
+
+def swapped_profile() -> bytes:
+    """A colour profile, not called sRGB, whose red primary is sRGB's blue and the other way."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    parted = profile.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ")
+    return parted.replace(b"tmp!", b"bXYZ")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_colours_are_what_the_profile_means_by_them(kind: str) -> None:
+    red = np.zeros((HEIGHT, WIDTH, 3), np.uint8) + np.array([230, 40, 60], np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(red).save(buffer, kind, icc_profile=swapped_profile())
+    stored = decoded(stored_picture(buffer.getvalue(), HOW).jpeg)
+    assert np.abs(stored[HEIGHT // 2, WIDTH // 2].astype(int) - [60, 40, 230]).max() < 8
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_of_colour_keep_their_colours_and_lie_on_white(channels: int) -> None:
+    deep = pixels()[:, :, ::-1].astype(np.uint16) * 257  # OpenCV writes blue first
+    if channels == 4:
+        deep = np.dstack([deep, np.zeros((HEIGHT, WIDTH), np.uint16)])
+    stored = decoded(stored_picture(cv2.imencode(".png", deep)[1].tobytes(), HOW).jpeg)
+    expected = pixels().astype(int) if channels == 3 else 255
+    assert np.abs(stored - expected).mean() < 5
 
 
 def test_a_damaged_colour_profile_costs_the_profile_and_not_the_picture() -> None:
