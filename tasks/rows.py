@@ -271,12 +271,15 @@ def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -
     """
     try:
         with lake.fs.open(lake.path(relative), "rb") as file:
-            return pq.read_table(file, columns=list(columns) if columns else None)
+            # On this thread: a thread of pyarrow's that lets go of a Python file while the
+            # interpreter ends aborts the process, after all has been done and said.
+            table = pq.ParquetFile(file).read(list(columns) if columns else None, use_threads=False)
+            return table.select(list(columns)) if columns else table
     except FileNotFoundError as error:
         raise LakeError(
             f"{relative} is missing in {lake.root}; run the stage that writes it first"
         ) from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, KeyError) as error:
         raise LakeError(
             f"{relative} in {lake.root} is not a readable Parquet file ({error}); remove it with "
             "its commit record and run its stage again"

@@ -78,7 +78,7 @@ def _reader_of(path: str) -> Callable[[str], Rows]:
 
 def _parquet(path: str) -> Rows:
     with fsspec.open(path, "rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(ROWS_A_READ):
+        for batch in pq.ParquetFile(file).iter_batches(ROWS_A_READ, use_threads=False):
             yield from batch.to_pylist()
 
 
