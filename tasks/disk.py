@@ -16,10 +16,11 @@ def writable(root: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise LakeError(
-                f"no space left under {root}; what was being written has been removed and what is "
-                "committed is whole: free some space and run the same command again"
+                f"no space left under {root} ({error.strerror}); what was being written has been "
+                "removed and what is committed is whole: free some space and run the same command "
+                "again"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise LakeError(

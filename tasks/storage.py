@@ -153,7 +153,8 @@ class Lake:
                     self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                     self.fs.put_file(str(temporary), target)
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(NotADirectoryError):  # said already: a file lies in the way
+                temporary.unlink(missing_ok=True)
 
     def _temporary_for(self, target: str) -> Path:
         # Beside the target: a rename within one file system is atomic, a move across two a copy.

@@ -5,7 +5,6 @@ the same shards whatever order the pages were read in, and a rerun sees what the
 """
 
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
@@ -15,8 +14,6 @@ from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Source
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.storage import Lake, Shard
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -69,16 +66,21 @@ def write_plan(lake: Lake, source: Source, entries: list[Planned], size: int) ->
 
 
 def existing_plan(lake: Lake, source: Source) -> list[Shard] | None:
-    """Return the shards of a batch that is planned already, or None when it is not."""
+    """Return the shards of a batch that is planned already, or None when it is not.
+
+    Raises:
+        InputError: it was planned from other sources than these.
+    """
     record = lake.plan_record(source.batch)
     if not lake.exists(record):
         return None
-    if lake.read_json(record)["source"] != json.loads(json.dumps(asdict(source))):
-        log.warning(
-            "batch %s was planned from other sources (see %s) and keeps that plan; to ingest "
-            "these, give them a batch name of their own",
-            source.batch,
-            record,
+    before = lake.read_json(record)["source"]
+    now = json.loads(json.dumps(asdict(source)))
+    if differing := [name for name in now if now[name] != before.get(name)]:
+        said = "; ".join(f"{n} {before.get(n)!r} there, {now[n]!r} now" for n in differing)
+        raise InputError(
+            f"batch {source.batch!r} of {lake.root} was planned from another source ({said:.300}) "
+            "and keeps that plan; give this source another batch name or another lake"
         )
     return lake.planned(source.batch)
 

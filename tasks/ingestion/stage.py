@@ -57,7 +57,8 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
     """Fix the candidates of a batch, once; a batch that is planned keeps its plan.
 
     Raises:
-        InputError: a source cannot be read or holds no picture; nothing has been written.
+        InputError: a source cannot be read, holds no picture, or is not the one that the batch was
+            planned from; nothing has been written.
     """
     if (existing := planning.existing_plan(lake, source)) is not None:
         log.info("batch %s is planned: %d shards", source.batch, len(existing))

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tasks import rows
-from tasks.errors import LakeError
+from tasks.errors import InputError, LakeError
 from tasks.ingestion.settings import Source
 from tasks.ingestion.stage import ingest_shard, mark_duplicates, plan
 from tasks.rows import Outcome
@@ -22,7 +22,7 @@ from tasks.shards import stream
 from tasks.storage import Lake, Shard, open_lake
 from tests.drawn import decoded, encoded
 from tests.gated_site import gated_site
-from tests.ingested import HOW, JPEG, ingested, table, unused_port, web_rows
+from tests.ingested import HOW, JPEG, ingested, table, web_rows
 from tests.web import Answer, web
 
 
@@ -158,62 +158,30 @@ def test_a_hash_that_differs_from_the_tables_is_no_picture_of_it(
     assert row["outcome"] == Outcome.HASH_MISMATCH
 
 
-def test_a_planned_batch_keeps_its_plan(lake: Lake, tmp_path: Path) -> None:
+def test_a_batch_of_two_sources_holds_each_address_once(lake: Lake, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text('<img src="http://a.invalid/1.jpg" alt="of the page">')
+    listed = table(tmp_path, ["http://a.invalid/1.jpg", "http://a.invalid/2.jpg"])
+    plan(lake, Source(batch="web", pages=(str(page),), tables=(listed,)), HOW)
+    planned = rows.read_all(lake, "plans/web/*.parquet", rows.PLANS).to_pylist()
+    assert {row["url"]: [text["text"] for text in row["texts"]] for row in planned} == {
+        "http://a.invalid/1.jpg": ["of the page", "picture 0 of a row"],
+        "http://a.invalid/2.jpg": ["picture 1 of a row"],
+    }
+
+
+def test_a_planned_batch_keeps_its_plan_and_refuses_another_source(
+    lake: Lake, tmp_path: Path
+) -> None:
     first = Source(batch="web", tables=(table(tmp_path, ["http://a.invalid/1.jpg"]),))
     other = Source(batch="web", tables=(table(tmp_path, ["http://a.invalid/2.jpg"], "b.csv"),))
-    assert plan(lake, first, HOW) == plan(lake, other, HOW)
+    shards = plan(lake, first, HOW)
+    Path(first.tables[0]).unlink()  # a plan needs no source any more
+    assert plan(lake, first, HOW) == shards
+    with pytest.raises(
+        InputError, match=r"planned from another source \(tables .*b\.csv"
+    ) as caught:
+        plan(lake, other, HOW)
+    assert "\n" not in str(caught.value)
     (row,) = rows.read_all(lake, "plans/web/*.parquet", rows.PLANS).to_pylist()
     assert row["url"].endswith("/1.jpg")
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    with gated_site() as site:
-        site.gate.set()
-        given = str(site.table(tmp_path / "urls.csv", 40))
-        root = tmp_path / "lake"
-        limited = (
-            "import resource, signal, sys, runpy; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); sys.argv = sys.argv[1:]; "
-            "runpy.run_module('tasks.ingestion', run_name='__main__', alter_sys=True)"
-        )
-        command = [sys.executable, "-c", limited, "x", str(root), "--batch", "web"]
-        command += ["--table", given, "--allow-private-host", "127.0.0.1"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert not list(root.rglob("*.part"))
-    assert not list(root.glob("commits/*/*/*/*.json"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--table", "missing.csv"], "missing.csv does not exist"),
-        (["--table", "{empty}"], "is empty"),
-        (["--pages", "/no/such/folder"], "neither an HTML file nor a folder"),
-        ([], "neither pages nor tables"),
-    ],
-)
-def test_bad_input_is_one_line_with_exit_code_2_and_no_batch(
-    tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    empty = tmp_path / "empty.csv"
-    empty.write_text("url,caption\n")
-    given = [argument.replace("{empty}", str(empty)) for argument in arguments]
-    command = [sys.executable, "-m", "tasks.ingestion", str(tmp_path / "lake"), "--batch", "web"]
-    done = subprocess.run([*command, *given], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
-    assert said in line
-    assert not (tmp_path / "lake" / "plans").exists()
-
-
-def test_a_batch_of_which_nothing_is_kept_ends_with_another_exit_code_and_says_why(
-    tmp_path: Path,
-) -> None:
-    urls = table(tmp_path, [f"http://127.0.0.1:{unused_port()}/x.jpg"])
-    command = [sys.executable, "-m", "tasks.ingestion", str(tmp_path / "lake"), "--batch", "web"]
-    command += ["--table", urls, "--allow-private-host", "127.0.0.1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "1  connect" in done.stdout
-    assert "kept no picture at all" in done.stderr
