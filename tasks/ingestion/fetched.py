@@ -35,8 +35,8 @@ class Fetched:
 
 
 def storable(text: str, most: int = 200) -> str:
-    """Return the start of a text that came from outside, as something every table can hold.
+    """Return the start of a text that came from outside, as one line that every table can hold.
 
     Header bytes that are no UTF-8 arrive as lone surrogates, which no encoder takes.
     """
-    return text[:most].encode("utf-8", "replace").decode()
+    return " ".join(text.split())[:most].encode("utf-8", "replace").decode()
