@@ -109,7 +109,7 @@ class _Crawl:
         return [self.frontier.popleft() for _ in range(count)]
 
     def take(self, page: Fetched) -> None:
-        """Keep a page and the addresses it links to.
+        """Keep a page and the addresses it links to, unless it led away to another site.
 
         Raises:
             InputError: it is a start page and could not be read.
@@ -119,6 +119,9 @@ class _Crawl:
         elif _is_html(page) and page.final_url not in self._read:
             if page.url in self.starts:  # a start page may have moved: from http to https, to www
                 self._origins.add(origin_of(page.final_url))
+            if origin_of(page.final_url) not in self._origins:
+                log.info("page %s leads to another site: %s", page.url, page.final_url)
+                return
             self._read.add(page.final_url)
             self.pages.append(Page(page.body, page.final_url, _charset(page.content_type)))
             self._follow(page)
