@@ -1,5 +1,6 @@
 """Candidates out of HTML: every picture a page shows or names, with its texts."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ BYTE_ORDER_MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 LATIN_1 = frozenset({"iso-8859-1", "iso8859-1", "latin1", "latin-1", "ascii", "us-ascii"})
+MAX_CAPTION_NODES = 1000
+MAX_HEADING_NODES = 100
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
@@ -112,38 +115,48 @@ def _robots_directives(tree: LexborHTMLParser) -> set[str]:
 
 
 def _images(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:
-    heading = ""
+    heading: LexborNode | None = None
+    # Of each figure and picture element, by its id: looked up once for all the img in it, because
+    # one caption of a megabyte above ten thousand of them took minutes.
+    captions: dict[int, str] = {}
+    sources: dict[int, str] = {}
     for node in tree.css(", ".join(("img", *HEADINGS))):
         if node.tag in HEADINGS:
-            heading = _folded(node.text(deep=True))
+            heading = node
             continue
-        address = _source_of(node)
+        address = _source_of(node, sources)
         if not address:
             continue
-        figure = _figure_caption(node)
+        figure = _figure_caption(node, captions)
         text = (
             _folded(node.attributes.get("alt") or "")
             or _folded(node.attributes.get("title") or "")
             or figure
         )
-        yield Candidate(_joined(base, address), text, page_url, figure or heading)
+        context = figure or (_text_within(heading, MAX_HEADING_NODES) if heading else "")
+        yield Candidate(_joined(base, address), text, page_url, context)
 
 
-def _source_of(node: LexborNode) -> str:
-    """Return the best address of an img: lazy source, largest of srcset, or its picture's."""
-    nodes = [node]
+def _source_of(node: LexborNode, sources: dict[int, str]) -> str:
+    """Return the best address of an img: largest of srcset, its picture's, or lazy source."""
+    if largest := _largest_of_sets(node):
+        return largest
     parent = node.parent
     if parent is not None and parent.tag == "picture":
-        nodes += parent.css("source")
-    sets = [one.attributes.get(name) or "" for one in nodes for name in SETS]
-    for choices in sets:
-        if largest := _largest(choices):
-            return largest
+        if parent.mem_id not in sources:
+            found = (_largest_of_sets(child) for child in parent.iter() if child.tag == "source")
+            sources[parent.mem_id] = next(filter(None, found), "")
+        if sources[parent.mem_id]:
+            return sources[parent.mem_id]
     for name in LAZY_SOURCES:
         value = (node.attributes.get(name) or "").strip()
         if value and not _is_inline(value):
             return value
     return ""
+
+
+def _largest_of_sets(node: LexborNode) -> str:
+    return next(filter(None, (_largest(node.attributes.get(name) or "") for name in SETS)), "")
 
 
 def _largest(srcset: str) -> str:
@@ -176,16 +189,30 @@ def _is_inline(address: str) -> bool:
     return address[:5].lower() == "data:"
 
 
-def _figure_caption(node: LexborNode) -> str:
+def _figure_caption(node: LexborNode, captions: dict[int, str]) -> str:
     ancestor = node.parent
     for _ in range(4):
         if ancestor is None:
             return ""
         if ancestor.tag == "figure":
-            caption = ancestor.css_first("figcaption")
-            return _folded(caption.text(deep=True)) if caption is not None else ""
+            if ancestor.mem_id not in captions:
+                captions[ancestor.mem_id] = _caption_of(ancestor)
+            return captions[ancestor.mem_id]
         ancestor = ancestor.parent
     return ""
+
+
+def _caption_of(figure: LexborNode) -> str:
+    # Two levels, not all: figures may be nested a hundred thousand deep.
+    inner = (one for child in figure.iter() for one in (child, *child.iter()))
+    caption = next((one for one in inner if one.tag == "figcaption"), None)
+    return _text_within(caption, MAX_CAPTION_NODES) if caption is not None else ""
+
+
+def _text_within(node: LexborNode, most: int) -> str:
+    """Return the text of the first `most` nodes below a node."""
+    below = itertools.islice(node.traverse(include_text=True), most + 1)
+    return _folded("".join(one.text_content or "" for one in below if one.tag == "-text"))
 
 
 def _open_graph(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:

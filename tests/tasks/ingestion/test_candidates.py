@@ -1,5 +1,7 @@
 """A page gives the pictures a browser would show, with the texts its author gave them."""
 
+import sys
+
 import pytest
 
 from tasks.ingestion.candidates import candidates_of, decoded, links_of, opts_out
@@ -74,6 +76,58 @@ def test_the_heading_above_a_picture_is_its_context() -> None:
 def test_hostile_pages_give_what_can_be_stored(html: str) -> None:
     for one in candidates_of(html, PAGE):
         assert (one.url + one.text + one.context).encode("utf-8")
+
+
+def test_the_caption_of_a_figure_is_read_once_for_all_its_pictures() -> None:
+    images = "".join(f"<img src={number}.jpg>" for number in range(11))
+    html = f"<figure><figcaption>{'word ' * 101}</figcaption>{images}</figure>"
+    contexts = [one.context for one in candidates_of(html, PAGE)]
+    assert len(contexts) == 11
+    assert len({id(context) for context in contexts}) == 1
+
+
+def hostile(kind: str, n: int) -> str:
+    images = "".join(f"<img src={number}.jpg>" for number in range(n))
+    return {
+        "many sources": f"<picture>{'<source x>' * n}{images}</picture>",
+        "nested headings": "".join(f"<h1><div>a<img src={number}.jpg>" for number in range(n)),
+        "nested figures": "".join(f"<figure><img src={number}.jpg>" for number in range(n)),
+        "nested captions": "<figure>" + "<figcaption>a" * n + images,
+    }[kind]
+
+
+def calls(kind: str, n: int) -> int:
+    """How many functions, ours and the parser's, a hostile page of n images makes us call."""
+    html = hostile(kind, n)
+    count = 0
+
+    def counted(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(counted)
+    try:
+        assert len(candidates_of(html, PAGE)) == n
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["many sources", "nested headings", "nested figures", "nested captions"],
+)
+def test_work_grows_with_a_hostile_page_and_not_with_its_square(kind: str) -> None:
+    # From 499 to 1,997 images, both above every limit: four times the page, sixteen its square.
+    assert calls(kind, 1997) < 6 * calls(kind, 499)
+
+
+def test_a_caption_is_found_in_a_wrapper_and_around_links() -> None:
+    html = (
+        "<figure><a href='/big'><img src='a.jpg'></a>"
+        "<div><figcaption>A <a>red</a> boat</figcaption></div></figure>"
+    )
+    assert found(html) == [("http://a.org/x/a.jpg", "A red boat")]
 
 
 @pytest.mark.parametrize(
