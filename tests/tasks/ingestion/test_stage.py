@@ -8,6 +8,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,11 @@ def test_rows_are_conserved_and_the_tar_reads_as_any_webdataset_does(
     shards = lake.planned("web")
     assert [shard.name for shard in shards] == ["00000", "00001"]
     for shard in shards:
-        counts = lake.commit_of("ingestion", "ingestion", shard).rows
+        record = lake.commit_of("ingestion", "ingestion", shard)
+        for file in record.files:
+            content = Path(lake.path(file["path"])).read_bytes()
+            assert (len(content), sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
+        counts = record.rows
         assert counts["planned"] == counts["kept"] + counts["failed"]
     samples = [s for shard in shards for s in stream(lake.path(lake.web_tar(shard)))]
     assert len(samples) == 7

@@ -65,3 +65,25 @@ def test_a_hostile_text_has_finite_signals(text: str) -> None:
     found = text_signals(text)
     shares = ("alpha_ratio", "digit_ratio", "special_ratio", "upper_ratio", "char_rep", "word_rep")
     assert all(0 <= found[name] <= 1 for name in shares)
+
+
+@pytest.mark.parametrize(
+    ("told", "signal"),
+    [
+        ("click to enlarge", "has_stop_phrase"),
+        ("www.a.org", "url_in_text"),
+        ("me@a.org", "pii_flag"),
+    ],
+)
+def test_patterns_that_backtrack_see_the_start_of_a_text_and_no_more(
+    told: str, signal: str
+) -> None:
+    # Their work grows with the square of what they see, so it is bounded by what they see.
+    filler = "a dog and "
+    assert text_signals(filler * 150 + told)[signal] is True
+    assert text_signals(filler * 250 + told)[signal] is False
+
+
+def test_a_name_longer_than_any_file_has_is_no_file_name() -> None:
+    assert text_signals("a" * 250 + ".jpg")["is_filename"] is True
+    assert text_signals("a" * 252 + ".jpg")["is_filename"] is False
