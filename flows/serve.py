@@ -228,7 +228,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--prefect-port", type=int, default=Ports().prefect)
     parser.add_argument("--mlflow-port", type=int, default=Ports().mlflow)
     given = parser.parse_args(arguments)
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal is a Ctrl-C too
+    # A closed terminal is a Ctrl-C too; what a shell starts with & ignores Ctrl-C until it is told.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     ports = Ports(prefect=given.prefect_port, mlflow=given.mlflow_port)
     ports.require_free()
