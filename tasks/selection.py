@@ -154,6 +154,7 @@ def _decide(
     for table, (files, schema) in inputs.tables.items():
         database.load(table, lake, files, schema)
     numbers = asdict(how.thresholds)
+    database.create("cheap_rule", "selection/cheap_rules")
     database.create("policy", f"policies/{how.policy}")
     database.create("rule", "selection/rules")
     database.create("leakage", "selection/leakage", **numbers)

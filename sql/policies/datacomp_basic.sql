@@ -1,10 +1,8 @@
 -- What drops under DataComp's basic filter: language, length, size and shape?
 -- reads nothing; returns source and rule: what is named drops, every other rule only flags
 select
-    unnest(['web']) as source,
-    rule
-from (
-    select unnest([
+    'web' as source,
+    unnest([
         'evaluation_leakage',
         'not_english',
         'min_words',
@@ -12,7 +10,6 @@ from (
         'min_side',
         'max_aspect_ratio'
     ]) as rule
-)
 union all
 select
     'human' as source,

@@ -1,28 +1,9 @@
 -- What drops when only the cheap rules judge the texts of the web?
--- reads nothing; returns source and rule: what is named drops, every other rule only flags
+-- reads cheap_rule; returns source and rule: what is named drops, every other rule only flags
 select
-    unnest(['web']) as source,
+    'web' as source,
     rule
-from (
-    select unnest([
-        'evaluation_leakage',
-        'near_duplicate',
-        'degenerate',
-        'min_words',
-        'min_chars',
-        'max_words',
-        'filename',
-        'url_text',
-        'boilerplate',
-        'min_alpha_ratio',
-        'max_special_ratio',
-        'max_digit_ratio',
-        'max_char_rep',
-        'pii',
-        'not_english',
-        'caption_repeated'
-    ]) as rule
-)
+from cheap_rule
 union all
 select
     'human' as source,

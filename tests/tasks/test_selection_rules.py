@@ -230,6 +230,7 @@ def test_every_rule_file_is_listed_once_and_every_policy_names_known_rules() -> 
         assert set(listed) == files | {"texts_per_source"}
         assert len(set(listed)) == len(listed)
         assert len(set(orders)) == len(orders)
+        database.create("cheap_rule", "selection/cheap_rules")
         for policy in policies():
             used: Iterable[str] = {row["rule"] for row in database.rows(f"policies/{policy}")}
             assert set(used) <= set(listed)
