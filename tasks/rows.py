@@ -273,7 +273,9 @@ def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -
         with lake.fs.open(lake.path(relative), "rb") as file:
             # On this thread: a thread of pyarrow's that lets go of a Python file while the
             # interpreter ends aborts the process, after all has been done and said.
-            table = pq.ParquetFile(file).read(list(columns) if columns else None, use_threads=False)
+            table = pq.ParquetFile(file, pre_buffer=False).read(
+                list(columns) if columns else None, use_threads=False
+            )
             return table.select(list(columns)) if columns else table
     except FileNotFoundError as error:
         raise LakeError(

@@ -78,7 +78,9 @@ def _reader_of(path: str) -> Callable[[str], Rows]:
 
 def _parquet(path: str) -> Rows:
     with fsspec.open(path, "rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(ROWS_A_READ, use_threads=False):
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(
+            ROWS_A_READ, use_threads=False
+        ):
             yield from batch.to_pylist()
 
 

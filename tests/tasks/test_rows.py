@@ -1,14 +1,16 @@
-"""Rows come back as they were written, damage is one line, and reading leaves no thread behind."""
+"""Rows come back as written, damage is one line, a file is read on the thread that asks."""
 
-import subprocess
-import sys
+import threading
 from pathlib import Path
 
+import fsspec
+import pyarrow.parquet as pq
 import pytest
 
 from tasks import rows
 from tasks.errors import LakeError
 from tasks.storage import Lake, open_lake
+from tests.watched import reading_threads
 
 TWINS = [
     {"key": "b", "keeper": "a", "method": "sha256", "distance": 0},
@@ -45,23 +47,16 @@ def test_a_column_that_no_schema_knows_is_a_defect() -> None:
         rows.table_of([{"key": "a", "colour": "red"}], rows.DUPLICATES)
 
 
-# A thread that holds a Python object when the interpreter ends aborts the process: the command has
-# done its work and said so, and its exit code is -6.
-@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
-def test_reading_leaves_no_thread_that_could_abort_the_end(lake: Lake) -> None:
+def test_a_file_is_read_on_the_thread_that_asks(lake: Lake) -> None:
     rows.write_rows(lake, "t.parquet", rows.table_of(TWINS, rows.DUPLICATES))
-    program = (
-        "import os, sys; from tasks import rows; from tasks.storage import Lake\n"
-        "lake = Lake(sys.argv[1]); table = rows.read_rows(lake, 't.parquet')\n"
-        "rows.write_rows(lake, 'u.parquet', table); before = len(os.listdir('/proc/self/task'))\n"
-        "for _ in range(5): rows.read_rows(lake, 'u.parquet', ['key', 'distance'])\n"
-        "import pyarrow.parquet as pq; mine = len(os.listdir('/proc/self/task')) - before\n"
-        "pq.read_table(open(lake.path('u.parquet'), 'rb'))\n"
-        "print(mine, len(os.listdir('/proc/self/task')) - before)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, lake.root], capture_output=True, text=True, check=True
-    )
-    ours, the_usual_way = map(int, done.stdout.split())
-    assert ours == 0
-    assert the_usual_way > 0  # else this test could not fail
+    with reading_threads() as readers:
+        found = rows.read_rows(Lake(f"watched://{lake.root}"), "t.parquet", ["key", "distance"])
+    assert found.num_rows == len(TWINS)
+    assert readers == {threading.get_ident()}
+
+
+def test_pyarrow_by_itself_reads_on_another_thread(lake: Lake) -> None:
+    rows.write_rows(lake, "t.parquet", rows.table_of(TWINS, rows.DUPLICATES))
+    with reading_threads() as readers, fsspec.open(f"watched://{lake.root}/t.parquet") as file:
+        pq.read_table(file)
+    assert readers > {threading.get_ident()}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from tasks.ingestion.guard import is_public
 from tasks.ingestion.tables import table_candidates
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.rows import key_of
+from tests.watched import reading_threads
 
 ROWS = [("http://a.org/1.jpg", "a red boat"), ("http://a.org/2.jpg", "zwei Boote, grün")]
 
@@ -104,6 +106,13 @@ def write(folder: Path, name: str) -> str:
 def test_every_format_gives_the_same_candidates(tmp_path: Path, name: str) -> None:
     found = [(one.url, one.text) for one in table_candidates(write(tmp_path, name))]
     assert found == ROWS
+
+
+def test_a_parquet_table_is_read_on_the_thread_that_asks(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.parquet")
+    with reading_threads() as readers:
+        assert len(list(table_candidates(f"watched://{path}"))) == len(ROWS)
+    assert readers == {threading.get_ident()}
 
 
 def test_a_text_file_is_a_list_of_addresses(tmp_path: Path) -> None:
