@@ -1,7 +1,8 @@
 """The second web is made of three Debian packages, here small ones of the same layout."""
 
-import shutil
-import subprocess
+import random
+import tarfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from tasks.demo.gimp import PACKAGES, GimpSite, build_gimp_site
 from tasks.errors import InputError
 from tests.qt_resources import resource_file
 
-needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="no dpkg-deb here")
 STAMPS = 61
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {0}"><circle r="{0}"/></svg>'
 BOARD = """tab: [
@@ -31,15 +31,25 @@ def png(shade: int) -> bytes:
     return buffer.getvalue()
 
 
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar as Debian packs one: xz, each path behind "./"."""
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz", preset=0) as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(f"./{path}")
+            member.size = len(content)
+            archive.addfile(member, BytesIO(content))
+    return buffer.getvalue()
+
+
 def package(cache: Path, name: str, files: dict[str, bytes]) -> None:
-    root = cache / f"tree-{name}"
-    control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n"
-    for path, content in {**files, "DEBIAN/control": control.encode()}.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content)
-    deb = cache / f"{name}_1_all.deb"
-    subprocess.run(["dpkg-deb", "--build", "-Znone", root, deb], check=True, capture_output=True)
-    shutil.rmtree(root)
+    """A package as deb(5) lays it out: an ar archive of a version and two tars."""
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": packed({"control": b"Package: x\n"})}
+    deb = b"!<arch>\n"
+    for part, content in {**parts, "data.tar.xz": packed(files)}.items():
+        header = f"{part:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n"
+        deb += header.encode() + content + b"\n" * (len(content) % 2)
+    (cache / f"{name}_1_all.deb").write_bytes(deb)
 
 
 def packages(cache: Path) -> None:
@@ -67,8 +77,6 @@ def packages(cache: Path) -> None:
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> SiteFacts:
-    if shutil.which("dpkg-deb") is None:
-        pytest.skip("no dpkg-deb here")
     folder = tmp_path_factory.mktemp("demo")
     packages(folder / "packages")
     return build_gimp_site(folder / "site", GimpSite())
@@ -159,11 +167,9 @@ def test_apt_s_refusal_is_passed_on_with_the_remedy(
 ) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("apt-get", "dpkg-deb"):
-        (programs / name).write_text(
-            "#!/bin/sh\necho 'E: Unable to locate package x' >&2\nexit 7\n"
-        )
-        (programs / name).chmod(0o755)
+    program = programs / "apt-get"
+    program.write_text("#!/bin/sh\necho 'E: Unable to locate package x' >&2\nexit 7\n")
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/bin:/usr/bin")
     with pytest.raises(InputError) as refusal:
         fetched(["x"], tmp_path / "cache")
@@ -174,10 +180,29 @@ def test_apt_s_refusal_is_passed_on_with_the_remedy(
     assert not list((tmp_path / "cache").iterdir())
 
 
-@needs_dpkg
-def test_a_damaged_package_is_named(tmp_path: Path) -> None:
-    deb = tmp_path / "x_1_all.deb"
-    deb.write_bytes(b"not a package")
-    with pytest.raises(InputError, match=r"x_1_all\.deb cannot be unpacked"):
-        list(unpacked(deb, lambda path: bool(path)))
-    assert debian.fetched(["x"], tmp_path) == [deb]
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda _: b"not a package", "it is no ar archive"),
+        (lambda _: b"", "it is no ar archive"),
+        (lambda whole: whole[:8], "it has no data.tar"),
+        (lambda whole: whole[: len(whole) * 3 // 4], "unexpected end of data"),
+        (lambda whole: whole.replace(b"\xfd7zXZ", b"\xfd7zXY"), "invalid header"),
+    ],
+)
+def test_a_damaged_package_is_named(
+    tmp_path: Path, damage: Callable[[bytes], bytes], said: str
+) -> None:
+    package(tmp_path, "x", {"a.bin": random.Random(0).randbytes(20_000)})
+    (deb,) = debian.fetched(["x"], tmp_path)
+    deb.write_bytes(damage(deb.read_bytes()))
+    with pytest.raises(InputError, match=rf"x_1_all\.deb cannot be unpacked \(.*{said}"):
+        list(unpacked(deb, bool))
+
+
+def test_of_a_package_only_what_is_wanted_is_read(tmp_path: Path) -> None:
+    files = {"usr/share/a.txt": b"one", "usr/share/b/c.bin": bytes(range(256)) * 9, "d": b""}
+    package(tmp_path, "x", files)
+    (deb,) = debian.fetched(["x"], tmp_path)
+    assert dict(unpacked(deb, bool)) == files
+    assert dict(unpacked(deb, lambda path: path.endswith(".txt"))) == {"usr/share/a.txt": b"one"}
