@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.matcher import MAX_LENGTH
 from tasks import rows
 from tasks.capfilt import by_picture, shard_captions
+from tasks.checkpoints import LoadedModel
 from tasks.errors import InputError
 from tasks.inference import over_pictures, shared_model
 from tasks.samples import selection_digest
@@ -72,6 +74,29 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
     started = time.monotonic()
     loaded = shared_model(lake, model_uri, device, "filter")
     captions = _chosen(lake, shard, chosen)
+    images, texts = _embedded(lake, loaded, shard, captions, how)
+    path = lake.rows("vectors", run, shard)
+    rows.write_rows(lake, path, rows.vectors_table(captions, images, texts))
+    commit = lake.commit(
+        STAGE,
+        run,
+        shard,
+        files=[path],
+        rows={"pictures": len({row["key"] for row in captions}), "vectors": len(captions)},
+        seconds=time.monotonic() - started,
+        versions={"torch": torch.__version__, "model": loaded.name},
+    )
+    pictures, pairs = commit.rows["pictures"], commit.rows["vectors"]
+    log.info(
+        "%s %s: %d pictures, %d pairs in %.1f s", STAGE, shard, pictures, pairs, commit.seconds
+    )
+    return commit
+
+
+def _embedded(
+    lake: Lake, loaded: LoadedModel, shard: Shard, captions: list[dict[str, Any]], how: Embedding
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the captions' image and text vectors, each (captions, E); a picture is seen once."""
     items = by_picture(lake, shard, captions)
 
     def embed(pixels: Tensor, texts: list[list[str]]) -> list[tuple[Tensor, Tensor]]:
@@ -88,26 +113,7 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
     for (_, places), (image, found) in zip(items, vectors, strict=True):
         images[places] = image.numpy()
         texts[places] = found.numpy()
-    path = lake.rows("vectors", run, shard)
-    rows.write_rows(lake, path, rows.vectors_table(captions, images, texts))
-    commit = lake.commit(
-        STAGE,
-        run,
-        shard,
-        files=[path],
-        rows={"pictures": len(items), "vectors": len(captions)},
-        seconds=time.monotonic() - started,
-        versions={"torch": torch.__version__, "model": loaded.name},
-    )
-    log.info(
-        "%s %s: %d pictures, %d pairs in %.1f s",
-        STAGE,
-        shard,
-        len(items),
-        len(captions),
-        commit.seconds,
-    )
-    return commit
+    return images, texts
 
 
 def _chosen(lake: Lake, shard: Shard, chosen: str | tuple[str, ...]) -> list[dict[str, Any]]:
