@@ -1,16 +1,17 @@
 """The sections of a report, in the order in which a person asks: is it well, how much, why, who."""
 
 from tasks.report import drawings
-from tasks.report.figures import Figure, Section
+from tasks.report.figures import Figure, Section, figure_for_each
 from tasks.report.judgements import EVALUATION, LINEAGE, PAIRS, TRAINING, TRUTH
 from tasks.report.missing import NO_SELECTION
 
 IMAGE_SIGNALS = {
-    "sharpness": ("Sharpness", "log10 of the variance of the Laplacian"),
-    "entropy": ("Detail", "entropy of the grey histogram, bits"),
-    "brightness": ("Light", "median brightness"),
-    "short_side": ("Size", "shorter side as fetched, pixels"),
+    "sharpness": "Sharpness",
+    "entropy": "Detail",
+    "brightness": "Light",
+    "short_side": "Size",
 }
+
 GATES = Section(
     name="gates",
     title="Gates",
@@ -43,6 +44,7 @@ FUNNEL = Section(
     name="funnel",
     title="Funnel",
     intro="How many pictures get how far, and what happened to the others.",
+    missing=NO_SELECTION,
     figures=(
         Figure(
             name="funnel-steps",
@@ -50,7 +52,6 @@ FUNNEL = Section(
             statement="reports/funnel",
             reading="Pictures left after each step, and their share of the candidates.",
             draw=drawings.funnel,
-            missing=NO_SELECTION,
         ),
         Figure(
             name="keep-rates",
@@ -58,7 +59,6 @@ FUNNEL = Section(
             statement="reports/keep_rates",
             reading="Share of the texts of each source that the selection holds.",
             draw=drawings.keep_rates,
-            missing=NO_SELECTION,
         ),
         Figure(
             name="outcomes",
@@ -83,6 +83,7 @@ REASONS = Section(
     title="Why dropped",
     intro="Every cheap rule looks at every caption, so each reason has three counts: captions it "
     "finds, captions it is the first to drop, captions that it alone drops.",
+    missing=NO_SELECTION,
     figures=(
         Figure(
             name="first-reasons",
@@ -90,7 +91,6 @@ REASONS = Section(
             statement="reports/reasons",
             reading="Captions whose first reason this is, by who wrote them.",
             draw=drawings.reasons,
-            missing=NO_SELECTION,
         ),
         Figure(
             name="unique-reasons",
@@ -98,13 +98,11 @@ REASONS = Section(
             statement="reports/reasons",
             reading="A rule with no caption of its own could go and nothing would change.",
             draw=drawings.unique_reasons,
-            missing=NO_SELECTION,
         ),
         Figure(
             name="reason-sets",
             title="Reasons that come together",
             statement="reports/reason_sets",
-            missing=NO_SELECTION,
         ),
     ),
 )
@@ -113,6 +111,7 @@ TEXTS = Section(
     name="texts",
     title="Texts",
     intro="What the words look like before any model has judged them.",
+    missing=NO_SELECTION,
     figures=(
         Figure(
             name="caption-lengths",
@@ -120,7 +119,6 @@ TEXTS = Section(
             statement="reports/caption_lengths",
             reading="Words a caption, as a share of its source; 40 stands for 40 and more.",
             draw=drawings.histogram("words"),
-            missing=NO_SELECTION,
         ),
         Figure(
             name="languages",
@@ -144,16 +142,13 @@ IMAGES = Section(
     name="images",
     title="Pictures",
     intro="Signals of the kept pictures of all batches, computed when they were decoded.",
-    figures=tuple(
-        Figure(
-            name=f"image-{name.replace('_', '-')}",
-            title=title,
-            statement="reports/image_signals",
-            draw=drawings.histogram(unit),
-            only=("signal", name),
-            missing="Not measured yet: no picture has been kept.",
-        )
-        for name, (title, unit) in IMAGE_SIGNALS.items()
+    missing="Not measured yet: no picture has been kept.",
+    figures=figure_for_each(
+        "signal",
+        IMAGE_SIGNALS,
+        name="image",
+        statement="reports/image_signals",
+        draw=drawings.image_signal,
     ),
 )
 
@@ -161,6 +156,7 @@ SOURCES = Section(
     name="sources",
     title="Sources",
     intro="Where web texts come from, and which sites and shards are worse than the others.",
+    missing=NO_SELECTION,
     figures=(
         Figure(
             name="domains",
@@ -168,7 +164,6 @@ SOURCES = Section(
             statement="reports/domains",
             reading="The largest domains first.",
             draw=drawings.domains,
-            missing=NO_SELECTION,
         ),
         Figure(
             name="drift",
@@ -185,7 +180,6 @@ SOURCES = Section(
             title="Shards that keep least",
             statement="reports/shards",
             reading="robust_z counts spreads from the median shard of the batch.",
-            missing=NO_SELECTION,
         ),
     ),
 )

@@ -7,6 +7,12 @@ from tasks.report import charts
 from tasks.report.figures import Draw, Rows, Scope
 
 MOST_DRIFTING = 12
+IMAGE_UNITS = {
+    "sharpness": "log10 of the variance of the Laplacian",
+    "entropy": "entropy of the grey histogram, bits",
+    "brightness": "median brightness",
+    "short_side": "shorter side as fetched, pixels",
+}
 
 
 def told(rows: Rows, form: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
@@ -17,6 +23,11 @@ def told(rows: Rows, form: Callable[[dict[str, Any]], str]) -> list[dict[str, An
 def histogram(title: str) -> Draw:
     """Return the drawing of bins over an axis of this title."""
     return lambda rows, _scope: charts.histogram(rows, title)
+
+
+def image_signal(rows: Rows, _scope: Scope) -> Any:
+    """Bins of one signal of the pictures, over an axis in its unit."""
+    return charts.histogram(rows, IMAGE_UNITS[rows[0]["signal"]])
 
 
 def itm_histogram(rows: Rows, scope: Scope) -> Any:

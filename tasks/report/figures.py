@@ -1,6 +1,6 @@
 """What a figure of the report is: a statement of `sql/reports`, how to draw it, how to read it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,7 +39,7 @@ class Figure:
         statement: under `sql/`.
         draw: makes a chart of the rows; None shows the table alone.
         only: keeps the rows whose column has this value.
-        missing: what fills it, said while there are no rows.
+        missing: what fills it, said while there are no rows; empty says what its section says.
         columns: of the table, in order; empty for all.
         folded: rows whose column has this value are shown on demand only.
     """
@@ -50,19 +50,28 @@ class Figure:
     reading: str = ""
     draw: Draw | None = None
     only: tuple[str, str] | None = None
-    missing: str = "not measured yet"
+    missing: str = ""
     columns: tuple[str, ...] = ()
     folded: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """A heading with its figures."""
+    """A heading with its figures.
+
+    Attributes:
+        name: unique in the report: an anchor on the page.
+        title: the heading.
+        intro: said below it.
+        figures: in order.
+        missing: what fills them, said by each figure that has no rows and no words of its own.
+    """
 
     name: str
     title: str
     intro: str
     figures: tuple[Figure, ...]
+    missing: str = "not measured yet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,12 +111,16 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawn:
-    """A figure with its rows, its drawing (empty without one) and the SQL that gave them."""
+    """A figure with its rows, its drawing (empty without one) and the SQL that gave them.
+
+    `missing` is said in their place while there are no rows.
+    """
 
     figure: Figure
     rows: list[dict[str, Any]]
     svg: str
     sql: str
+    missing: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,14 +131,29 @@ class DrawnSection:
     figures: tuple[Drawn, ...]
 
 
-def drawn_section(database: Database, section: Section, scope: Scope) -> DrawnSection:
-    """Ask for the rows of every figure of a section, and draw them."""
-    return DrawnSection(
-        section=section, figures=tuple(_drawn(database, one, scope) for one in section.figures)
+def figure_for_each(
+    column: str, titles: Mapping[str, str], *, name: str, statement: str, draw: Draw
+) -> tuple[Figure, ...]:
+    """Return a figure of a statement's rows for each value of a column, under the value's title."""
+    return tuple(
+        Figure(
+            name=f"{name}-{value.replace('_', '-')}",
+            title=title,
+            statement=statement,
+            draw=draw,
+            only=(column, value),
+        )
+        for value, title in titles.items()
     )
 
 
-def _drawn(database: Database, figure: Figure, scope: Scope) -> Drawn:
+def drawn_section(database: Database, section: Section, scope: Scope) -> DrawnSection:
+    """Ask for the rows of every figure of a section, and draw them."""
+    figures = tuple(_drawn(database, one, scope, section.missing) for one in section.figures)
+    return DrawnSection(section=section, figures=figures)
+
+
+def _drawn(database: Database, figure: Figure, scope: Scope, missing: str) -> Drawn:
     rows = database.rows(figure.statement, selection=scope.selection, rbm_run=scope.rbm_run)
     if figure.only:
         column, value = figure.only
@@ -137,4 +165,5 @@ def _drawn(database: Database, figure: Figure, scope: Scope) -> Drawn:
         rows=rows,
         svg="" if chart is None else charts.svg(chart, figure.name, label),
         sql=statement(figure.statement),
+        missing=figure.missing or missing,
     )

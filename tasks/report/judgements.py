@@ -1,7 +1,7 @@
 """The sections about models: what they say of pairs, how right that is, how they were made."""
 
 from tasks.report import drawings
-from tasks.report.figures import Figure, Section
+from tasks.report.figures import Figure, Section, figure_for_each
 from tasks.report.missing import (
     NO_EVALUATION,
     NO_RBM,
@@ -26,6 +26,7 @@ PAIRS = Section(
     title="Pairs",
     intro="What the models say of picture and text together. The dashed line is the threshold of "
     "this selection; another one costs a query, not a GPU.",
+    missing=NO_SCORES,
     figures=(
         Figure(
             name="itm",
@@ -34,14 +35,12 @@ PAIRS = Section(
             reading="The matching head's probability that text and picture belong together.",
             draw=drawings.itm_histogram,
             only=("signal", "itm_probability"),
-            missing=NO_SCORES,
         ),
         Figure(
             name="itm-sweep",
             title="What another threshold would keep",
             statement="reports/threshold_sweep",
             draw=drawings.sweep,
-            missing=NO_SCORES,
         ),
         Figure(
             name="itc",
@@ -50,7 +49,6 @@ PAIRS = Section(
             reading="Cosine of the two embeddings.",
             draw=drawings.histogram("ITC cosine"),
             only=("signal", "itc_cosine"),
-            missing=NO_SCORES,
         ),
         Figure(
             name="itm-by-itc",
@@ -58,7 +56,6 @@ PAIRS = Section(
             statement="reports/itm_by_itc",
             reading="The darker a cell, the more pairs; far from the diagonal the two disagree.",
             draw=drawings.heat,
-            missing=NO_SCORES,
         ),
         Figure(
             name="rbm-pmi",
@@ -85,6 +82,7 @@ TRUTH = Section(
     name="truth",
     title="Against the planted truth",
     intro="Where it is known what is wrong with a text, the selection can be marked like an exam.",
+    missing=NO_TRUTH,
     figures=(
         Figure(
             name="filter-truth",
@@ -92,7 +90,6 @@ TRUTH = Section(
             statement="reports/filter_truth",
             reading="Kind none is right; all the others should be dropped.",
             draw=drawings.truth,
-            missing=NO_TRUTH,
         ),
         Figure(
             name="auc",
@@ -100,7 +97,6 @@ TRUTH = Section(
             statement="reports/auc",
             reading="Probability that a right text scores above a wrong one: 0.5 is chance.",
             draw=drawings.auc,
-            missing=NO_TRUTH,
         ),
     ),
 )
@@ -109,16 +105,13 @@ TRAINING = Section(
     name="training",
     title="Training",
     intro="How the losses fell.",
-    figures=tuple(
-        Figure(
-            name=f"curve-{name}",
-            title=title,
-            statement="reports/training",
-            draw=drawings.training,
-            only=("name", name),
-            missing=NO_TRAINING,
-        )
-        for name, title in LOSSES.items()
+    missing=NO_TRAINING,
+    figures=figure_for_each(
+        "name",
+        LOSSES,
+        name="curve",
+        statement="reports/training",
+        draw=drawings.training,
     ),
 )
 
@@ -127,6 +120,7 @@ EVALUATION = Section(
     title="Evaluation",
     intro="On pictures that were never trained on, with the interval that holds 95 of 100 "
     "resamples, beside chance and the caption of the nearest neighbour.",
+    missing=NO_EVALUATION,
     figures=(
         Figure(
             name="score-table",
@@ -134,18 +128,13 @@ EVALUATION = Section(
             statement="reports/evaluation_table",
             reading="TR finds the texts of a picture, IR the picture of a text, self that of "
             "the model's own caption; each among the whole evaluation batch.",
-            missing=NO_EVALUATION,
         ),
-        *(
-            Figure(
-                name=f"score-{name.replace('_', '-')}",
-                title=title,
-                statement="reports/evaluation",
-                draw=drawings.evaluation,
-                only=("score", name),
-                missing=NO_EVALUATION,
-            )
-            for name, title in SCORES.items()
+        *figure_for_each(
+            "score",
+            SCORES,
+            name="score",
+            statement="reports/evaluation",
+            draw=drawings.evaluation,
         ),
     ),
 )
@@ -154,12 +143,12 @@ LINEAGE = Section(
     name="lineage",
     title="Lineage",
     intro="Which model was trained on which selection, and which runs wrote and judged its texts.",
+    missing=NO_TRAINING,
     figures=(
         Figure(
             name="models",
             title="Models and the selections they were trained on",
             statement="reports/lineage",
-            missing=NO_TRAINING,
         ),
         Figure(
             name="selections",
