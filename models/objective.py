@@ -1,4 +1,4 @@
-"""Recipes: one function from (batch, model, state) to losses, over the parts in `models.losses`.
+"""Recipes: one function from a step's batch, model and state to losses, by `models.losses`.
 
 B pairs of an image and a text, L tokens, E embedding width, Q places in the queue.
 `blip_losses` pretrains (ITC + ITM + LM), `filter_losses` and `captioner_loss` finetune the two
@@ -70,52 +70,53 @@ def brief(steps: int) -> Objective:
     return Objective(momentum=min(0.995, max(0.5, 1 - 30 / max(steps, 1))), queue_size=64)
 
 
-def blip_losses(  # the six things a training step needs
-    model: Blip,
-    momentum: Momentum,
-    batch: Batch,
-    alpha: float,
-    generator: torch.Generator,
-    how: Objective,
-) -> dict[str, Tensor]:
-    """Run one step of BLIP's pretraining and return its losses; `backward` is the caller's.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step that teaches pairs is made of.
 
-    The image is encoded once and its keys and values are projected once for matching and writing.
-    The slow copy moves before it embeds, and its embeddings enter the queues last.
-
-    Args:
+    Attributes:
         model: in train mode.
         momentum: its slow copy; moved and filled in place.
         batch: on the model's device.
         alpha: the teacher's share at this step, see `models.schedules.ramped`.
         generator: source of the negatives, of dropout and of drop path.
         how: weights and constants.
+    """
+
+    model: Blip
+    momentum: Momentum
+    batch: Batch
+    alpha: float
+    generator: torch.Generator
+    how: Objective
+
+
+def blip_losses(step: Step) -> dict[str, Tensor]:
+    """Run one step of BLIP's pretraining and return its losses; `backward` is the caller's.
+
+    The image is encoded once and its keys and values are projected once for matching and writing.
+    The slow copy moves before it embeds, and its embeddings enter the queues last.
 
     Returns:
         `loss` to minimise, its parts `itc`, `itm`, `lm`, and `itm_accuracy`, all float ().
     """
-    with _dropout_from(generator, model):
-        tokens, itc, negatives = _contrast(model, momentum, batch, alpha, generator, how)
+    model, how = step.model, step.how
+    with _dropout_from(step.generator, model):
+        tokens, itc, negatives = _contrast(step)
         keys = model.project_image(tokens)
-        itm, accuracy = _match(model, batch, keys, negatives)
-        lm = _write(model, batch, keys, how.label_smoothing)
+        itm, accuracy = _match(model, step.batch, keys, negatives)
+        lm = _write(model, step.batch, keys, how.label_smoothing)
     loss = how.itc_weight * itc + how.itm_weight * itm + how.lm_weight * lm
     parts = {"itc": itc, "itm": itm, "lm": lm, "itm_accuracy": accuracy}
     return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
 
 
-def filter_losses(  # as blip_losses
-    model: Blip,
-    momentum: Momentum,
-    batch: Batch,
-    alpha: float,
-    generator: torch.Generator,
-    how: Objective,
-) -> dict[str, Tensor]:
-    """Finetune the judge: ITC and ITM without LM. Arguments and result as `blip_losses`."""
-    with _dropout_from(generator, model):
-        tokens, itc, negatives = _contrast(model, momentum, batch, alpha, generator, how)
-        itm, accuracy = _match(model, batch, model.project_image(tokens), negatives)
+def filter_losses(step: Step) -> dict[str, Tensor]:
+    """Finetune the judge: ITC and ITM without LM. Result as `blip_losses`."""
+    model, how = step.model, step.how
+    with _dropout_from(step.generator, model):
+        tokens, itc, negatives = _contrast(step)
+        itm, accuracy = _match(model, step.batch, model.project_image(tokens), negatives)
     parts = {"itc": itc, "itm": itm, "itm_accuracy": accuracy}
     loss = how.itc_weight * itc + how.itm_weight * itm
     return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
@@ -141,29 +142,23 @@ class _Negatives:
     has_text: Tensor
 
 
-def _contrast(  # as blip_losses
-    model: Blip,
-    momentum: Momentum,
-    batch: Batch,
-    alpha: float,
-    generator: torch.Generator,
-    how: Objective,
-) -> tuple[Tensor, Tensor, _Negatives]:
+def _contrast(step: Step) -> tuple[Tensor, Tensor, _Negatives]:
     """Return image tokens, the contrastive loss, and negatives drawn by its similarities."""
+    model, momentum, batch = step.model, step.momentum, step.batch
     model.clamp_temperature()
     features = model.image_features(batch.pixels)
     tokens = model.vision(features)
     images = model.image_embedding(tokens)
     texts = model.embed_text(batch.cls_ids, batch.mask)
 
-    momentum.update(model, how.momentum)
+    momentum.update(model, step.how.momentum)
     slow_images, slow_texts = momentum.embed(batch.pixels, features, batch.cls_ids, batch.mask)
     # Copies: the queues change below, before backward reads these.
     image_keys = torch.cat([slow_images, momentum.image_queue])  # (B + Q, E)
     text_keys = torch.cat([slow_texts, momentum.text_queue])
     known = torch.cat([batch.keys, momentum.key_queue])
     usable = known != EMPTY
-    positives = same_image(batch.keys, known, by_key=how.mask_same_key)
+    positives = same_image(batch.keys, known, by_key=step.how.mask_same_key)
 
     scale = 1 / model.temperature
     to_text, to_image = images @ text_keys.T * scale, texts @ image_keys.T * scale  # (B, B + Q)
@@ -172,14 +167,14 @@ def _contrast(  # as blip_losses
         (to_text, slow_images, text_keys),
         (to_image, slow_texts, image_keys),
     ):
-        targets = soft_targets(slow @ keys.T * scale, positives, usable, alpha)
+        targets = soft_targets(slow @ keys.T * scale, positives, usable, step.alpha)
         losses.append(contrastive_loss(similarity, targets, usable))
     momentum.enqueue(slow_images, slow_texts, batch.keys)
 
     size = len(batch)
     same = positives[:, :size]
-    negative_texts, has_text = hard_negatives(to_text[:, :size], same, generator)
-    negative_images, has_image = hard_negatives(to_image[:, :size], same, generator)
+    negative_texts, has_text = hard_negatives(to_text[:, :size], same, step.generator)
+    negative_images, has_image = hard_negatives(to_image[:, :size], same, step.generator)
     negatives = _Negatives(negative_images, has_image, negative_texts, has_text)
     return tokens, (losses[0] + losses[1]) / 2, negatives
 

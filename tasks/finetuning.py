@@ -17,7 +17,7 @@ from models.batches import Batch
 from models.captioner import generate
 from models.decoding import Decoding
 from models.momentum import Momentum
-from models.objective import Objective, brief, captioner_loss, filter_losses
+from models.objective import Objective, Step, brief, captioner_loss, filter_losses
 from models.preprocessing import pixels_for
 from models.schedules import ramped
 from tasks.checkpoints import Checkpoint, LoadedModel, load_model
@@ -129,7 +129,7 @@ def finetune_filter(
 
     def losses(batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         alpha = ramped(objective.alpha, step, ramp_steps)
-        return filter_losses(model, momentum, batch, alpha, generator, objective)
+        return filter_losses(Step(model, momentum, batch, alpha, generator, objective))
 
     learner = Learner(model, loaded.tokenizer, losses, momentum)
     yield from train(job, learner, samples, how, found)

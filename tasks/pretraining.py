@@ -18,7 +18,7 @@ from torch import Tensor
 from models.batches import Batch
 from models.blip import Blip
 from models.momentum import Momentum
-from models.objective import Objective, blip_losses, brief
+from models.objective import Objective, Step, blip_losses, brief
 from models.packaged import bert_vocabulary, start_from_packages
 from models.presets import preset
 from models.schedules import ramped
@@ -159,7 +159,7 @@ def _losses(model: Blip, momentum: Momentum, how: Pretraining, n_samples: int) -
 
     def losses(batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         alpha = ramped(objective.alpha, step, ramp_steps)
-        return blip_losses(model, momentum, batch, alpha, generator, objective)
+        return blip_losses(Step(model, momentum, batch, alpha, generator, objective))
 
     return losses
 

@@ -11,7 +11,7 @@ from models.blip import Blip
 from models.captioner import Decoding, generate
 from models.losses import IGNORED
 from models.momentum import Momentum
-from models.objective import Objective, blip_losses, brief, captioner_loss, filter_losses
+from models.objective import Objective, Step, blip_losses, brief, captioner_loss, filter_losses
 from models.presets import preset
 from models.schedules import decay_groups, learning_rate
 from models.tokenization import Tokenizer
@@ -55,7 +55,7 @@ def step(
     model = model_for(tokenizer, dropout)
     momentum = Momentum(model, how.queue_size)
     generator = torch.Generator().manual_seed(seed)
-    losses = blip_losses(model, momentum, batch(tokenizer), 0.4, generator, how)
+    losses = blip_losses(Step(model, momentum, batch(tokenizer), 0.4, generator, how))
     losses["loss"].backward()  # type: ignore[no-untyped-call]
     return model, momentum, losses
 
@@ -104,7 +104,7 @@ def test_the_copy_moves_first_and_its_vectors_are_queued_last(tokenizer: Tokeniz
         for parameter in model.parameters():
             parameter.mul_(1.5)
     made = batch(tokenizer)
-    blip_losses(model, momentum, made, 0.4, torch.Generator(), how)
+    blip_losses(Step(model, momentum, made, 0.4, torch.Generator(), how))
     # With momentum 0 the copy is the model by the time it embeds.
     with torch.no_grad():
         images = model.image_embedding(model.encode_image(made.pixels))
@@ -116,7 +116,7 @@ def test_the_contrastive_loss_is_that_of_the_loop(tokenizer: Tokenizer) -> None:
     model = model_for(tokenizer)
     momentum, made = Momentum(model, 0), batch(tokenizer)
     how = Objective(momentum=0.0, queue_size=0)
-    losses = blip_losses(model, momentum, made, 0.0, torch.Generator(), how)
+    losses = blip_losses(Step(model, momentum, made, 0.0, torch.Generator(), how))
     with torch.no_grad():
         images = model.image_embedding(model.encode_image(made.pixels))
         texts = model.embed_text(made.cls_ids, made.mask)
@@ -161,7 +161,7 @@ def test_a_batch_of_one_image_trains_without_negatives(tokenizer: Tokenizer) -> 
     model = model_for(tokenizer)
     made = batch(tokenizer, keys=(4, 4, 4, 4, 4))
     losses = blip_losses(
-        model, Momentum(model, 7), made, 0.4, torch.Generator(), Objective(queue_size=7)
+        Step(model, Momentum(model, 7), made, 0.4, torch.Generator(), Objective(queue_size=7))
     )
     assert all(value.isfinite() for value in losses.values())
 
@@ -169,7 +169,7 @@ def test_a_batch_of_one_image_trains_without_negatives(tokenizer: Tokenizer) -> 
 def test_the_filter_learns_no_language_and_the_captioner_nothing_else(tokenizer: Tokenizer) -> None:
     model, made = model_for(tokenizer), batch(tokenizer)
     how, generator = Objective(queue_size=7), torch.Generator()
-    filtering = filter_losses(model, Momentum(model, 7), made, 0.4, generator, how)
+    filtering = filter_losses(Step(model, Momentum(model, 7), made, 0.4, generator, how))
     assert set(filtering) == {"loss", "itc", "itm", "itm_accuracy"}
     filtering["loss"].backward()  # type: ignore[no-untyped-call]
     assert trained(model) & {"language.bias", "match_head.bias"} == {"match_head.bias"}
@@ -207,7 +207,7 @@ def test_twelve_colours_are_learned_by_heart() -> None:
     for number in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(number, total=steps, peak=1e-3, warmup=5)
-        losses = blip_losses(model, momentum, made, how.alpha, generator, how)
+        losses = blip_losses(Step(model, momentum, made, how.alpha, generator, how))
         optimiser.zero_grad()
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         optimiser.step()
