@@ -88,8 +88,7 @@ def finetune_captioner(
         ModelError: the start is missing or damaged, or the run diverged.
     """
     job, found = _job(lake, run, (start, "captioner"), selections, how, device)
-    if found is not None and found.is_final:
-        log.info("%s is done: %s", run, found.uri)
+    if job.is_done(found):
         return
     loaded, samples = _loaded(job, found, start, selections, how)
     model, objective = loaded.model, how.objective_used
@@ -119,8 +118,7 @@ def finetune_filter(
     Negatives are drawn by likeness, and two texts of one picture are never each other's.
     """
     job, found = _job(lake, run, (start, "filter"), selections, how, device)
-    if found is not None and found.is_final:
-        log.info("%s is done: %s", run, found.uri)
+    if job.is_done(found):
         return
     loaded, samples = _loaded(job, found, start, selections, how)
     model, objective = loaded.model, how.objective_used

@@ -1,5 +1,6 @@
 """A training run's identity: where it writes, where it computes, and what it says of itself."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from tasks.checkpoints import Checkpoint, newest
 from tasks.errors import InputError, ModelError
 from tasks.samples import selection_digest
 from tasks.storage import Lake
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,13 @@ class Job:
                 f"this one another name, or remove {self.lake.root}/checkpoints/{self.run}"
             )
         return found
+
+    def is_done(self, found: Checkpoint | None) -> bool:
+        """Say, and log, whether this checkpoint leaves nothing to do."""
+        if found is None or not found.is_final:
+            return False
+        log.info("%s is done: %s", self.run, found.uri)
+        return True
 
 
 def job_of(

@@ -116,8 +116,7 @@ def pretrain(
     }
     job = job_of(lake, run, selections, device, facts)
     found = job.resume()
-    if found is not None and found.is_final:
-        log.info("%s is done: %s", run, found.uri)
+    if job.is_done(found):
         return
     shape = preset(how.preset)
     samples = Samples(lake, selections, how.stored_size(shape.vision.image_size))
