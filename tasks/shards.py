@@ -9,7 +9,6 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tasks import rows
@@ -29,12 +28,7 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._tar.close()
 
     def add(self, key: str, jpeg: bytes, text: str, facts: Mapping[str, Any]) -> tuple[int, int]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from mlflow import MlflowClient
@@ -129,12 +128,7 @@ class Tracker:
         self.log_parameters(self.parameters)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.client.set_terminated(self.run_id, "FAILED" if kind else "FINISHED")
 
     def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
