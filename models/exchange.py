@@ -26,6 +26,17 @@ from models.layouts import (
 from models.presets import Shape, TextShape, VisionShape
 from models.tokenization import Tokenizer
 
+# Ours -> transformers', for a shape and its half of a `BlipConfig`.
+STACK = {
+    "width": "hidden_size",
+    "depth": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "mlp": "intermediate_size",
+    "norm_eps": "layer_norm_eps",
+}
+VISION = {**STACK, "image_size": "image_size", "patch": "patch_size"}
+TEXT = {**STACK, "positions": "max_position_embeddings", "dropout": "hidden_dropout_prob"}
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -43,24 +54,8 @@ def shape_of_hf(config: Any) -> Shape:
     """Return the shape of a transformers `BlipConfig`."""
     vision, text = config.vision_config, config.text_config
     return Shape(
-        vision=VisionShape(
-            image_size=vision.image_size,
-            patch=vision.patch_size,
-            width=vision.hidden_size,
-            depth=vision.num_hidden_layers,
-            heads=vision.num_attention_heads,
-            mlp=vision.intermediate_size,
-            norm_eps=vision.layer_norm_eps,
-        ),
-        text=TextShape(
-            width=text.hidden_size,
-            depth=text.num_hidden_layers,
-            heads=text.num_attention_heads,
-            mlp=text.intermediate_size,
-            positions=text.max_position_embeddings,
-            norm_eps=text.layer_norm_eps,
-            dropout=text.hidden_dropout_prob,
-        ),
+        vision=VisionShape(**{ours: getattr(vision, theirs) for ours, theirs in VISION.items()}),
+        text=TextShape(**{ours: getattr(text, theirs) for ours, theirs in TEXT.items()}),
         embedding=config.image_text_hidden_size,
     )
 
@@ -193,24 +188,10 @@ def _config_of(model: Blip, tokenizer: Tokenizer) -> Any:
             "(the presets small, base and large can)"
         )
     return BlipConfig(
-        vision_config={
-            "hidden_size": vision.width,
-            "intermediate_size": vision.mlp,
-            "num_hidden_layers": vision.depth,
-            "num_attention_heads": vision.heads,
-            "image_size": vision.image_size,
-            "patch_size": vision.patch,
-            "layer_norm_eps": vision.norm_eps,
-        },
+        vision_config={theirs: getattr(vision, ours) for ours, theirs in VISION.items()},
         text_config={
+            **{theirs: getattr(text, ours) for ours, theirs in TEXT.items()},
             "vocab_size": model.vocab_size,
-            "hidden_size": text.width,
-            "intermediate_size": text.mlp,
-            "num_hidden_layers": text.depth,
-            "num_attention_heads": text.heads,
-            "max_position_embeddings": text.positions,
-            "layer_norm_eps": text.norm_eps,
-            "hidden_dropout_prob": text.dropout,
             "attention_probs_dropout_prob": text.dropout,
             "bos_token_id": tokenizer.dec,
             "eos_token_id": tokenizer.sep,
