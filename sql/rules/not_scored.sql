@@ -1,10 +1,9 @@
 -- Has the filter given no number, or one that is none?
--- reads candidate, score; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate, score; returns batch, caption_id and value of the offenders
 select
     batch,
     caption_id,
-    itm_probability as value,
-    null::double as threshold
+    itm_probability as value
 from candidate
 where
     (itm_probability is null or isnan(itm_probability))

@@ -1,9 +1,7 @@
 -- Was the text written by a source this policy does not train on?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns batch and caption_id of the offenders
 select
     batch,
-    caption_id,
-    null::double as value,
-    null::double as threshold
+    caption_id
 from candidate
 where source not in (select source from policy)

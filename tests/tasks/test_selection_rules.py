@@ -222,6 +222,17 @@ def test_pmi_drops_the_lowest_quantile_of_each_source(lake: Lake) -> None:
     assert selected_sources(lake, how, "p10") == ["web"]
 
 
+def test_what_a_rule_has_no_number_for_is_null(lake: Lake) -> None:
+    written = Text(text="jane.doe@mail.example took this", source="synthetic")
+    write_batch(lake, "web", [one_text("good"), Painted(name="mail", texts=[written])])
+    how = Selection(policy="raw", batches=("web",), caption_runs=(CAPTIONER,))
+    found = {row["rule"]: row for row in table(lake, "decisions", select(lake, how).id)}
+    assert {rule: (row["value"], row["threshold"]) for rule, row in found.items()} == {
+        "source_not_wanted": (None, None),
+        "pii": (1, None),
+    }
+
+
 def test_every_rule_file_is_listed_once_and_every_policy_names_known_rules() -> None:
     with Database() as database:
         listed = [row["rule"] for row in database.rows("selection/rules")]
