@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.metrics.ngrams import MAX_N, check_paired, count_ngrams
+from tasks.metrics.ngrams import MAX_N, Captions, References, check_paired, count_ngrams
 from tasks.metrics.tokens import Words
 
 # The published scorer's guards against 0 / 0; with them a score equals its to the last digit.
@@ -23,19 +23,15 @@ SMALL, TINY = 1e-9, 1e-15
 Floats = NDArray[np.float64]
 
 
-def bleu_counts(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> Floats:
+def bleu_counts(captions: Captions, references: References) -> Floats:
     """Return what BLEU is a function of; sums of rows belong to the corpus of those rows.
-
-    Args:
-        captions: of N images.
-        references: of N images, each with at least one.
 
     Returns:
         float (N, 10): caption length, closest reference length, then correct n-grams and n-grams
         for n = 1 to 4.
 
     Raises:
-        ValueError: the counts differ or an image has no reference.
+        ValueError: as `check_paired`.
     """
     check_paired(captions, references)
     return np.array(
@@ -62,7 +58,7 @@ def bleu(counts: Floats) -> Floats:
     return np.asarray(mean * brevity[..., None])
 
 
-def corpus_bleu(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> Floats:
+def corpus_bleu(captions: Captions, references: References) -> Floats:
     """Return BLEU-1 to BLEU-4 of all images together, float (4,)."""
     return bleu(bleu_counts(captions, references).sum(axis=0))
 

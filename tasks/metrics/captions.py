@@ -1,25 +1,21 @@
 """The measures of written captions, image by image."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from tasks.metrics.bleu import bleu_counts
 from tasks.metrics.bootstrap import Measure, bleu_of, mean_of
 from tasks.metrics.cider import cider_d
+from tasks.metrics.ngrams import Captions, References
 from tasks.metrics.rouge import rouge_l
-from tasks.metrics.tokens import Words
 
 
-def caption_measures(
-    captions: Sequence[Words], references: Sequence[Sequence[Words]]
-) -> dict[str, Measure]:
+def caption_measures(captions: Captions, references: References) -> dict[str, Measure]:
     """Return `bleu_4`, `rouge_l`, `cider_d` and `exact_match` of one caption an image.
 
     A match is exact when the caption has the words of one of the references, in order.
 
     Raises:
-        ValueError: the counts differ, there are none, or an image has no reference.
+        ValueError: as `check_paired`.
     """
     exact = [float(own in set(theirs)) for own, theirs in zip(captions, references, strict=True)]
     return {

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.metrics.ngrams import MAX_N, check_paired, count_ngrams
+from tasks.metrics.ngrams import MAX_N, Captions, References, check_paired, count_ngrams
 from tasks.metrics.tokens import Words
 
 SIGMA = 6.0
@@ -35,20 +35,11 @@ class _Vector:
     length: int
 
 
-def cider_d(
-    captions: Sequence[Words], references: Sequence[Sequence[Words]]
-) -> NDArray[np.float64]:
-    """Return each image's CIDEr-D, 0 to 10; the corpus has their mean.
-
-    Args:
-        captions: of N images.
-        references: of N images, each with at least one.
-
-    Returns:
-        float (N,).
+def cider_d(captions: Captions, references: References) -> NDArray[np.float64]:
+    """Return each image's CIDEr-D, 0 to 10, as float (N,); the corpus has their mean.
 
     Raises:
-        ValueError: the counts differ or an image has no reference.
+        ValueError: as `check_paired`.
     """
     check_paired(captions, references)
     counted = [[count_ngrams(own) for own in image] for image in references]

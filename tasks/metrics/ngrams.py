@@ -7,6 +7,11 @@ from tasks.metrics.tokens import Words
 
 MAX_N = 4
 
+# What the measures of written captions take: of N images one caption each, and one or more others
+# that people wrote.
+Captions = Sequence[Words]
+References = Sequence[Sequence[Words]]
+
 
 def count_ngrams(caption: Words, max_n: int = MAX_N) -> list[Counter[Words]]:
     """Return one counter for each n from 1 to `max_n`."""
@@ -16,7 +21,7 @@ def count_ngrams(caption: Words, max_n: int = MAX_N) -> list[Counter[Words]]:
     ]
 
 
-def check_paired(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> None:
+def check_paired(captions: Captions, references: References) -> None:
     """Refuse what no score is defined for.
 
     Raises:

@@ -13,26 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.metrics.ngrams import check_paired
+from tasks.metrics.ngrams import Captions, References, check_paired
 from tasks.metrics.tokens import Words
 
 BETA = 1.2
 
 
-def rouge_l(
-    captions: Sequence[Words], references: Sequence[Sequence[Words]]
-) -> NDArray[np.float64]:
-    """Return each image's ROUGE-L, 0 to 1; the corpus has their mean.
-
-    Args:
-        captions: of N images.
-        references: of N images, each with at least one.
-
-    Returns:
-        float (N,).
+def rouge_l(captions: Captions, references: References) -> NDArray[np.float64]:
+    """Return each image's ROUGE-L, 0 to 1, as float (N,); the corpus has their mean.
 
     Raises:
-        ValueError: the counts differ or an image has no reference.
+        ValueError: as `check_paired`.
     """
     check_paired(captions, references)
     return np.array([_score(c, own) for c, own in zip(captions, references, strict=True)])
