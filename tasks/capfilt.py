@@ -25,9 +25,10 @@ from models.captioner import Caption, generate
 from models.decoding import Decoding
 from models.matcher import MAX_LENGTH, PairScore, score_texts
 from tasks import rows
+from tasks.bounds import at_least
 from tasks.commands import run_command
 from tasks.degenerate import is_degenerate
-from tasks.errors import InputError, LakeError
+from tasks.errors import LakeError
 from tasks.inference import over_pictures, shared_model
 from tasks.pictures import Picture, shard_pictures
 from tasks.progress import track
@@ -59,11 +60,8 @@ class CapFilt:
     max_length: int = MAX_LENGTH
 
     def __post_init__(self) -> None:
-        for name in ("captions_per_image", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")
-        if self.max_length < 3:
-            raise InputError(f"max_length is 3 tokens or more, not {self.max_length}")
+        at_least(1, self, "captions_per_image", "batch_size")
+        at_least(3, self, "max_length")
 
 
 def caption_shard(

@@ -20,8 +20,9 @@ from models.decoding import Decoding
 from models.matcher import MAX_LENGTH
 from tasks import rows
 from tasks.baselines import baseline_measures, training_pictures
+from tasks.bounds import at_least
 from tasks.checkpoints import LoadedModel
-from tasks.errors import InputError, LakeError
+from tasks.errors import LakeError
 from tasks.evaluated import EvaluationReport, compare, is_evaluated, read_report, write_report
 from tasks.inference import over_pictures, shared_model
 from tasks.leakage import leakage, selections_of
@@ -77,11 +78,9 @@ class Evaluation:
     neighbours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("rerank_k", "bootstrap", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")
-        if self.max_images < 0 or self.max_length < 3:
-            raise InputError("max_images is 0 or more, and max_length 3 tokens or more")
+        at_least(1, self, "rerank_k", "bootstrap", "batch_size")
+        at_least(0, self, "max_images")
+        at_least(3, self, "max_length")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from models.momentum import Momentum
 from models.objective import Objective, Step, brief, captioner_loss, filter_losses
 from models.preprocessing import pixels_for
 from models.schedules import ramped
+from tasks.bounds import at_least
 from tasks.checkpoints import Checkpoint, LoadedModel, load_model
 from tasks.degenerate import is_degenerate
-from tasks.errors import InputError
 from tasks.jobs import Job, job_of
 from tasks.samples import Samples
 from tasks.storage import Lake
@@ -54,8 +54,7 @@ class Finetuning(Regimen):
 
     def __post_init__(self) -> None:
         Regimen.__post_init__(self)
-        if self.alpha_epochs < 0:
-            raise InputError(f"alpha_epochs is 0 or more, not {self.alpha_epochs}")
+        at_least(0, self, "alpha_epochs")
 
     @property
     def objective_used(self) -> Objective:

@@ -23,6 +23,7 @@ from models.packaged import bert_vocabulary, start_from_packages
 from models.presets import preset
 from models.schedules import ramped
 from models.tokenization import Tokenizer
+from tasks.bounds import at_least
 from tasks.checkpoints import load_model
 from tasks.commands import run_command
 from tasks.errors import InputError
@@ -71,8 +72,7 @@ class Pretraining(Regimen):
             raise InputError(f"init is one of {', '.join(STARTS)}, not {self.init!r}")
         if self.vocab_size < FEWEST_PIECES:
             raise InputError(f"vocab_size is at least {FEWEST_PIECES}, not {self.vocab_size}")
-        if self.alpha_epochs < 0:
-            raise InputError(f"alpha_epochs is 0 or more, not {self.alpha_epochs}")
+        at_least(0, self, "alpha_epochs")
 
     @property
     def objective_used(self) -> Objective:

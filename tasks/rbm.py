@@ -26,6 +26,7 @@ from models.gaussian import log_density
 from models.partition import bracketed
 from models.rbm import RBM
 from models.whitening import Whitener, fit_whitener
+from tasks.bounds import above_zero, at_least
 from tasks.commands import run_command
 from tasks.errors import InputError, ModelError
 from tasks.fitted import rbm_path
@@ -72,12 +73,8 @@ class RbmFit:
     ais_betas: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "updates", "batch_size", "k", "chains", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is above 0, not {getattr(self, name)}")
-        for name in ("save_every", "ais_chains", "ais_betas"):
-            if getattr(self, name) < 2:
-                raise InputError(f"{name} is 2 or more, not {getattr(self, name)}")
+        above_zero(self, "hidden", "updates", "batch_size", "k", "chains", "learning_rate")
+        at_least(2, self, "save_every", "ais_chains", "ais_betas")
         if not 0 < self.validation_share < 1:
             raise InputError(f"validation_share lies between 0 and 1, not {self.validation_share}")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from tasks.bounds import at_least, shares
 from tasks.errors import InputError
 
 LEAKAGE_BITS = 3  # sql/selection/leakage.sql finds no pair further apart
@@ -66,17 +67,12 @@ class Thresholds:
     leakage_distance: int = LEAKAGE_BITS
 
     def __post_init__(self) -> None:
-        for name in ("itm_probability", "itc_fraction", "rbm_pmi_quantile"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        shares(self, "itm_probability", "itc_fraction", "rbm_pmi_quantile")
         if not 0 <= self.leakage_distance <= LEAKAGE_BITS:
             raise InputError(
                 f"leakage_distance is 0 to {LEAKAGE_BITS} bits, not {self.leakage_distance}"
             )
-        for at in fields(self):
-            value = getattr(self, at.name)
-            if not isinstance(value, str) and not value >= 0:
-                raise InputError(f"{at.name} is 0 or more, not {value}")
+        at_least(0, self, *(one.name for one in fields(self) if one.name != "language"))
         if self.min_words > self.max_words:
             raise InputError(
                 f"min_words {self.min_words} is above max_words {self.max_words}: nothing is left"

@@ -22,6 +22,7 @@ from models.momentum import Momentum
 from models.preprocessing import Augmentation, augment, pixels_for
 from models.schedules import SHAPES, decay_groups, learning_rate
 from models.tokenization import Tokenizer
+from tasks.bounds import above_zero, at_least
 from tasks.checkpoints import Checkpoint, newest, save_checkpoint, training_state
 from tasks.errors import InputError, ModelError
 from tasks.jobs import Job
@@ -75,12 +76,8 @@ class Regimen:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "checkpoint_every", "learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is above 0, not {getattr(self, name)}")
-        for name in ("warmup_steps", "weight_decay", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is 0 or more, not {getattr(self, name)}")
+        above_zero(self, "steps", "batch_size", "checkpoint_every", "learning_rate", "clip_norm")
+        at_least(0, self, "warmup_steps", "weight_decay", "seed")
         if self.schedule not in SHAPES:
             raise InputError(f"schedule is one of {', '.join(SHAPES)}, not {self.schedule!r}")
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.bounds import at_least, shares
 from tasks.demo import facts as site_facts
 from tasks.demo.debian import fetched, unpacked
 from tasks.demo.facts import PORT, Noise, Planted, SiteFacts, base_url, check_port
@@ -68,13 +69,10 @@ class GimpSite:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("swapped", "seed_share", "evaluation_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"the site's {name} is {getattr(self, name)}; it must be in 0..1")
+        shares(self, "swapped", "seed_share", "evaluation_share")
         if self.seed_share + self.evaluation_share > 0.9:
             raise InputError("seed_share and evaluation_share leave no stamps for the pages (0.9)")
-        if self.per_page < 1:
-            raise InputError(f"the site's per_page is {self.per_page}; it must be 1 or more")
+        at_least(1, self, "per_page")
         check_port(self.port)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tasks.bounds import at_least, shares
 from tasks.demo.facts import PORT, Noise, Planted, check_port
 from tasks.demo.scenes import Scene, compose
 from tasks.errors import InputError
@@ -62,14 +63,8 @@ class Site:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("pictures", "seed_pictures", "evaluation_pictures", "per_page"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"the site's {name} is {getattr(self, name)}; it must be 1 or more"
-                )
-        for name in RATES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"the site's {name} is {getattr(self, name)}; it must be in 0..1")
+        at_least(1, self, "pictures", "seed_pictures", "evaluation_pictures", "per_page")
+        shares(self, *RATES)
         if (total := sum(getattr(self, name) for name in RATES)) > 0.9:
             raise InputError(f"the site's rates add up to {total:.2f}; leave a tenth sound (0.9)")
         check_port(self.port)

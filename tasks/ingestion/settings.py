@@ -5,6 +5,7 @@ The limits refuse from the header, before anything is allocated.
 
 from dataclasses import dataclass
 
+from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
 
 RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop")
@@ -62,16 +63,12 @@ class Ingestion:
             raise InputError(
                 f"resize_mode is one of {', '.join(RESIZE_MODES)}, not {self.resize_mode!r}"
             )
-        positive = ("shard_size", "image_size", "max_bytes", "max_pixels", "concurrency")
-        for name in (*positive, "per_host_concurrency", "timeout_s"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is above 0, not {getattr(self, name)}")
+        above_zero(self, "shard_size", "image_size", "max_bytes", "max_pixels")
+        above_zero(self, "concurrency", "per_host_concurrency", "timeout_s")
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"jpeg_quality is 1 to 100, not {self.jpeg_quality}")
-        if self.max_aspect_ratio < 1:
-            raise InputError(f"max_aspect_ratio is 1 or more, not {self.max_aspect_ratio}")
-        if self.retries < 0 or self.min_side < 0:
-            raise InputError("retries and min_side are 0 or more")
+        at_least(1, self, "max_aspect_ratio")
+        at_least(0, self, "retries", "min_side")
 
     @property
     def agent(self) -> str:
@@ -89,6 +86,7 @@ class Source:
         tables: parquet, csv, tsv, jsonl or txt files (.gz too, any fsspec URL) of URLs and texts.
         kind: "web" for alt-texts, "human" for captions that people wrote for the picture.
         max_pages: most pages read in all.
+        retry_of: a finished batch whose failures that may pass are tried again.
     """
 
     batch: str
@@ -96,13 +94,13 @@ class Source:
     tables: tuple[str, ...] = ()
     kind: str = "web"
     max_pages: int = 5000
+    retry_of: str = ""
 
     def __post_init__(self) -> None:
         if not self.batch or "/" in self.batch or self.batch.startswith("."):
             raise InputError(f"a batch is named like a folder, not {self.batch!r}")
         if self.kind not in KINDS:
             raise InputError(f"kind is one of {', '.join(KINDS)}, not {self.kind!r}")
-        if not self.pages and not self.tables:
+        if not self.pages and not self.tables and not self.retry_of:
             raise InputError(f"batch {self.batch!r} has neither pages nor tables; give it one")
-        if self.max_pages < 1:
-            raise InputError(f"max_pages is 1 or more, not {self.max_pages}")
+        at_least(1, self, "max_pages")

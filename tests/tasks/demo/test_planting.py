@@ -94,9 +94,9 @@ def test_the_same_settings_plant_the_same_and_another_seed_does_not(items: list[
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"swapped": 1.5}, "swapped is 1.5; it must be in 0..1"),
+        ({"swapped": 1.5}, "swapped is a share from 0 to 1, not 1.5"),
         ({"swapped": 0.8, "dead": 0.2}, "leave a tenth sound"),
-        ({"pictures": 0}, "pictures is 0; it must be 1 or more"),
+        ({"pictures": 0}, "pictures is 1 or more, not 0"),
         ({"port": 80}, "port is 80; the site needs one from 1024 to 65535"),
     ],
 )
