@@ -21,14 +21,9 @@ from tasks.checkpoints import (
     training_state,
 )
 from tasks.errors import ModelError
-from tasks.storage import Lake, open_lake
+from tasks.storage import Lake
 
 STATE = {"optimiser.x.exp_avg": torch.arange(7.0)}
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"), create=True)
 
 
 def save(lake: Lake, step: int, *, final: bool = False) -> Checkpoint:

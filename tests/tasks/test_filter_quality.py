@@ -8,7 +8,7 @@ import pytest
 from tasks import rows
 from tasks.errors import LakeError
 from tasks.filter_quality import filter_quality
-from tasks.storage import Lake, Shard, open_lake
+from tasks.storage import Lake, Shard
 
 SHARD = Shard("web", "00000")
 # key, text, ITM, ITC, free energy, kind of noise
@@ -46,11 +46,6 @@ def write(lake: Lake, captions: list[tuple[str, str, float, float, float, str]])
     ):
         rows.write_rows(lake, lake.rows(table, run, SHARD), rows.table_of(listed, schema))
     rows.write_rows(lake, "truth/web.parquet", rows.table_of(truth, rows.TRUTH))
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"), create=True)
 
 
 def test_precision_and_recall_are_counted_by_hand(lake: Lake) -> None:

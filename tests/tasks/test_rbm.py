@@ -19,16 +19,11 @@ from tasks import rows
 from tasks.errors import InputError, LakeError, ModelError
 from tasks.fitted import load_rbm
 from tasks.rbm import RbmFit, _batch, fit_rbm
-from tasks.storage import Lake, Shard, open_lake
+from tasks.storage import Lake, Shard
 from tasks.vectors import held_out, read_vectors
 from tests.vectors import PAIRS, QUICK, WIDTH, drawn_vectors, fitted, write_sides, write_vectors
 
 FIRST = Shard("web", "00000")
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"), create=True)
 
 
 def test_a_fit_that_stopped_halfway_ends_as_one_that_did_not(lake: Lake) -> None:

@@ -20,11 +20,6 @@ from tests.selecting import (
 )
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return new_lake(tmp_path / "lake")
-
-
 def test_web_and_synthetic_texts_are_judged_apart_so_none_one_or_two_survive(lake: Lake) -> None:
     pictures = [
         with_synthetic("both", 0.7, 0.8),

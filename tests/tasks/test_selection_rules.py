@@ -1,7 +1,6 @@
 """Each rule finds its planted offender, and a policy says whether it drops or only flags."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from tests.lakes import (
     Painted,
     Text,
     key_of,
-    new_lake,
     write_batch,
     write_duplicates,
 )
@@ -31,12 +29,6 @@ from tests.selecting import (
     table,
     with_synthetic,
 )
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return new_lake(tmp_path / "lake")
-
 
 OFFENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "min_words": ("Spain 1987", {}),

@@ -1,23 +1,16 @@
 """Vectors come back as pairs with their keys; what cannot be used is refused or counted."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from tasks import rows
 from tasks.errors import InputError, LakeError
-from tasks.storage import Lake, Shard, open_lake
+from tasks.storage import Lake, Shard
 from tasks.vectors import held_out, pairs_of, read_vectors
 from tests.vectors import drawn_vectors, write_sides, write_vectors
 
 FIRST, SECOND = Shard("web", "00000"), Shard("web", "00001")
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"), create=True)
 
 
 def test_pairs_are_image_then_text_in_the_order_of_shards_and_rows(lake: Lake) -> None:

@@ -9,14 +9,9 @@ from tasks.errors import InputError
 from tasks.ingestion.settings import Source
 from tasks.ingestion.stage import plan
 from tasks.rows import Outcome
-from tasks.storage import Lake, open_lake
+from tasks.storage import Lake
 from tests.ingested import HOW, JPEG, ingested, unused_port
 from tests.web import Answer, Web, web
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return open_lake(str(tmp_path / "lake"), create=True)
 
 
 def hostile() -> dict[str, tuple[Answer, Outcome]]:
