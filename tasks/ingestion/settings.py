@@ -3,10 +3,12 @@
 The limits refuse from the header, before anything is allocated.
 """
 
+import re
 from dataclasses import dataclass
 
 from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
+from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
 
 RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop")
 KINDS = ("web", "human")
@@ -29,13 +31,21 @@ class Ingestion:
         max_pixels: largest picture decoded, width times height.
         concurrency: requests under way at once.
         per_host_concurrency: of them, at one host.
-        timeout_s: for one URL in all: redirects, body and further tries, the waits between them
-            left out.
+        per_host_rate: most requests a second at one host, for each process; 0 means 10, and no
+            limit at the hosts of allow_private_hosts. A host that answers 429 is asked more slowly.
+        timeout_s: for one URL in all: redirects, body and further tries; waiting for a host's turn
+            and the pauses between tries are left out.
+        min_bytes_per_s: slowest body that is waited for, over any grace_s; 0 waits for all.
+        grace_s: seconds that a body's speed is averaged over.
+        max_memory_bytes: of bodies between socket and shard, for each process; one that is larger
+            than that comes alone.
         retries: further tries after a failure that may pass.
         user_agent: the honest name sent with every request.
         contact: an address a webmaster can write to; part of the User-Agent.
         respect_robots: obey robots.txt (RFC 9309).
-        respect_opt_outs: obey X-Robots-Tag noai, noimageai, noml, noindex and TDM-Reservation.
+        respect_opt_outs: obey X-Robots-Tag headers and pages' robots elements.
+        disallowed_header_directives: what an X-Robots-Tag says to opt out.
+        respect_tdm_reservation: obey the header TDM-Reservation: 1.
         allow_private_hosts: hosts that may resolve to private or loopback addresses.
     """
 
@@ -50,12 +60,18 @@ class Ingestion:
     max_pixels: int = 100_000_000
     concurrency: int = 64
     per_host_concurrency: int = 8
+    per_host_rate: float = 0.0
     timeout_s: float = 20.0
+    min_bytes_per_s: int = 1024
+    grace_s: float = 5.0
+    max_memory_bytes: int = 256 << 20
     retries: int = 2
     user_agent: str = "Caplift/0.1"
     contact: str = ""
     respect_robots: bool = True
     respect_opt_outs: bool = True
+    disallowed_header_directives: tuple[str, ...] = tuple(sorted(OPT_OUT_DIRECTIVES))
+    respect_tdm_reservation: bool = True
     allow_private_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -64,16 +80,26 @@ class Ingestion:
                 f"resize_mode is one of {', '.join(RESIZE_MODES)}, not {self.resize_mode!r}"
             )
         above_zero(self, "shard_size", "image_size", "max_bytes", "max_pixels")
-        above_zero(self, "concurrency", "per_host_concurrency", "timeout_s")
+        above_zero(self, "concurrency", "per_host_concurrency", "timeout_s", "grace_s")
+        above_zero(self, "max_memory_bytes")
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"jpeg_quality is 1 to 100, not {self.jpeg_quality}")
+        if not re.match(r"[A-Za-z_-]", self.user_agent) or not _fits_a_header(self.agent):
+            raise InputError(
+                "user_agent and contact are one line of ASCII that begins with the name which "
+                f"robots.txt knows us by, such as Caplift/0.1, not {self.agent!r}"
+            )
         at_least(1, self, "max_aspect_ratio")
-        at_least(0, self, "retries", "min_side")
+        at_least(0, self, "retries", "min_side", "per_host_rate", "min_bytes_per_s")
 
     @property
     def agent(self) -> str:
         """The User-Agent header, with the contact when there is one."""
         return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
