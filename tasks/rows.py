@@ -72,7 +72,9 @@ PLANS = _schema(
     page_url=pa.string(),
     source=pa.string(),
     texts=TEXTS,
-    expected_sha256=pa.string(),
+    expected_hash=pa.string(),
+    body_path=pa.string(),
+    body_offset=pa.int64(),
 )
 
 WEB = _schema(

@@ -39,7 +39,9 @@ class Candidate:
     text: str
     page_url: str
     context: str = ""
-    expected_sha256: str = ""
+    expected_hash: str = ""
+    body_path: str = ""
+    body_offset: int = 0
 
 
 def candidates_of(html: bytes | str, page_url: str, charset: str = "") -> list[Candidate]:

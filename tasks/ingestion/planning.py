@@ -2,66 +2,168 @@
 
 One row for every address, its texts merged, in the order of the keys: so the same candidates give
 the same shards whatever order the pages were read in, and a rerun sees what the first run saw.
+Memory does not grow with the candidates: they are sorted on disk.
 """
 
+import contextlib
+import itertools
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 
 from tasks import rows
+from tasks.disk import writable
 from tasks.errors import InputError
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Source
+from tasks.ingestion.spilling import Row, in_key_order
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.storage import Lake, Shard
+
+log = logging.getLogger(__name__)
+
+MAX_TEXTS = 1000  # of one address: a logo has another alt on each of a million pages
 
 
 @dataclass(slots=True)
 class Planned:
-    """One address with every text that any page gave its picture."""
+    """One address with every text that any page gave its picture.
+
+    Attributes:
+        key: of the address.
+        url: in its one spelling, or as it was given when it is no address.
+        page_url: the first page that shows it.
+        expected_hash: hex digits of the body's md5, sha1, sha256 or sha512, or empty.
+        texts: each text with the page that gave it and what stood around it there.
+        body_path: the WARC in which the body lies, or empty.
+        body_offset: of the body's record in it, in bytes.
+    """
 
     key: str
     url: str
     page_url: str
-    expected_sha256: str
+    expected_hash: str = ""
     texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    body_path: str = ""
+    body_offset: int = 0
+
+    @property
+    def expected_sha256(self) -> str:
+        """The expected hash when it is a sha256."""
+        return self.expected_hash if len(self.expected_hash) == 64 else ""
 
 
-def merged(candidates: Iterable[Candidate]) -> list[Planned]:
-    """Return one entry for every address, ordered by key; equal texts count once."""
-    found: dict[str, Planned] = {}
-    for candidate in candidates:
-        url = _spelled(candidate.url)
-        entry = found.get(url)
+def plan_candidates(
+    lake: Lake, source: Source, candidates: Iterable[Candidate], size: int
+) -> list[Shard]:
+    """Publish the plan of a batch from its candidates as they are found.
+
+    Raises:
+        InputError: there is nothing to plan, or what `candidates` raises; nothing is written then.
+        LakeError: the lake cannot be written or its disk is full.
+    """
+    with _scratch(lake, source.batch) as folder:
+        return write_plan(lake, source, merged(candidates, folder), size)
+
+
+@contextlib.contextmanager
+def _scratch(lake: Lake, batch: str) -> Iterator[Path]:
+    """Give an empty folder, beside the plans where they are local; what a kill left there goes."""
+    if not lake.is_local:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    folder_here = lake.local_path(f".planning-{batch}")
+    shutil.rmtree(folder_here, ignore_errors=True)
+    with writable(lake.root):
+        folder_here.mkdir(parents=True)
+    try:
+        yield folder_here
+    finally:
+        shutil.rmtree(folder_here, ignore_errors=True)
+
+
+def merged(candidates: Iterable[Candidate], folder: Path) -> Iterator[Planned]:
+    """Yield one entry for every address, in the order of keys; equal texts count once.
+
+    What is said of an address first holds: the page, the hash, the place of the body.
+
+    Args:
+        candidates: in the order they were found.
+        folder: an empty one for what does not fit in memory.
+    """
+    in_order = in_key_order(map(_sortable, candidates), folder)
+    for key, of_one in itertools.groupby(in_order, key=lambda row: row[0]):
+        yield _entry(key, of_one)
+
+
+def _sortable(candidate: Candidate) -> Row:
+    url = spelled(candidate.url)
+    return (
+        rows.key_of(url),
+        url,
+        candidate.text,
+        candidate.page_url,
+        candidate.context,
+        candidate.expected_hash,
+        candidate.body_path,
+        candidate.body_offset,
+    )
+
+
+def _entry(key: str, of_one: Iterator[Row]) -> Planned:
+    entry: Planned | None = None
+    for _, url, text, page_url, context, expected_hash, body_path, body_offset in of_one:
         if entry is None:
-            entry = Planned(rows.key_of(url), url, candidate.page_url, candidate.expected_sha256)
-            found[url] = entry
-        if candidate.text:
-            entry.texts.setdefault(candidate.text, (candidate.page_url, candidate.context))
-    return sorted(found.values(), key=lambda entry: entry.key)
+            entry = Planned(key, url, page_url)
+        entry.page_url = entry.page_url or page_url
+        entry.expected_hash = entry.expected_hash or expected_hash
+        if body_path and not entry.body_path:
+            entry.body_path, entry.body_offset = body_path, body_offset
+        if text and len(entry.texts) < MAX_TEXTS:
+            entry.texts.setdefault(text, (page_url, context))
+    assert entry is not None
+    if len(entry.texts) == MAX_TEXTS:
+        log.warning("%s has %d texts or more; the first are planned", entry.url[:200], MAX_TEXTS)
+    return entry
 
 
-def write_plan(lake: Lake, source: Source, entries: list[Planned], size: int) -> list[Shard]:
+def write_plan(lake: Lake, source: Source, entries: Iterable[Planned], size: int) -> list[Shard]:
     """Publish the plan of a batch; its record comes last and makes it whole.
+
+    Args:
+        lake: where to.
+        source: what the entries came from.
+        entries: in the order of keys; they may come one by one.
+        size: entries a shard.
 
     Raises:
         InputError: there is nothing to plan.
     """
     batch = source.batch
-    if not entries:
-        raise InputError(f"batch {batch!r} would be empty: its sources hold no picture at all")
-    starts = range(0, len(entries), size)
-    for number, start in enumerate(starts):
-        some = (_row(entry, source.kind) for entry in entries[start : start + size])
+    waiting = iter(entries)
+    count = 0
+    for number in itertools.count():
+        some = [_row(entry, source.kind) for entry in itertools.islice(waiting, size)]
+        if not some:
+            break
+        count += len(some)
         relative = lake.rows("plans", "", Shard(batch, f"{number:05d}"))
         rows.write_rows(lake, relative, rows.table_of(some, rows.PLANS))
+    if not count:
+        raise InputError(f"batch {batch!r} would be empty: its sources hold no picture at all")
     record = {
         "batch": batch,
-        "candidates": len(entries),
-        "shards": len(starts),
+        "candidates": count,
+        "shards": number,
         "source": asdict(source),
     }
     lake.publish_json(lake.plan_record(batch), record)
+    log.info("planned %s: %d candidates in %d shards", batch, count, number)
     return lake.planned(batch)
 
 
@@ -74,7 +176,9 @@ def existing_plan(lake: Lake, source: Source) -> list[Shard] | None:
     record = lake.plan_record(source.batch)
     if not lake.exists(record):
         return None
-    before = lake.read_json(record)["source"]
+    # A plan of the time before a setting came to be was made as its default says.
+    usual = {f.name: f.default for f in fields(source) if f.default is not MISSING}
+    before = json.loads(json.dumps(usual)) | lake.read_json(record)["source"]
     now = json.loads(json.dumps(asdict(source)))
     if differing := [name for name in now if now[name] != before.get(name)]:
         said = "; ".join(f"{n} {before.get(n)!r} there, {now[n]!r} now" for n in differing)
@@ -87,20 +191,23 @@ def existing_plan(lake: Lake, source: Source) -> list[Shard] | None:
 
 def read_plan(lake: Lake, shard: Shard) -> list[Planned]:
     """Return the planned candidates of a shard, in order."""
-    table = rows.read_rows(lake, lake.rows("plans", "", shard))
+    table = rows.read_rows(lake, lake.rows("plans", "", shard), rows.PLANS.names)
     return [
         Planned(
             row["key"],
             row["url"],
             row["page_url"],
-            row["expected_sha256"],
+            row["expected_hash"],
             {t["text"]: (t["page_url"], t["context"]) for t in row["texts"]},
+            row["body_path"] or "",
+            row["body_offset"] or 0,
         )
         for row in table.to_pylist()
     ]
 
 
-def _spelled(url: str) -> str:
+def spelled(url: str) -> str:
+    """Return an address in its one spelling, or as it was given when it is none."""
     try:
         return normalise(url)
     except BadUrlError:
@@ -114,7 +221,9 @@ def _row(entry: Planned, kind: str) -> dict[str, object]:
         "page_url": entry.page_url,
         "source": kind,
         "texts": texts_of(entry),
-        "expected_sha256": entry.expected_sha256,
+        "expected_hash": entry.expected_hash,
+        "body_path": entry.body_path or None,
+        "body_offset": entry.body_offset if entry.body_path else None,
     }
 
 

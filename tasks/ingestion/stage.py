@@ -64,10 +64,8 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
         log.info("batch %s is planned: %d shards", source.batch, len(existing))
         return existing
     tables = chain.from_iterable(table_candidates(path) for path in source.tables)
-    entries = planning.merged(chain(page_candidates(source, how), tables))
-    shards = planning.write_plan(lake, source, entries, how.shard_size)
-    log.info("planned %s: %d candidates in %d shards", source.batch, len(entries), len(shards))
-    return shards
+    candidates = chain(page_candidates(source, how), tables)
+    return planning.plan_candidates(lake, source, candidates, how.shard_size)
 
 
 def ingest_shard(lake: Lake, shard: Shard, how: Ingestion) -> Commit:
