@@ -1,4 +1,4 @@
-"""Fetching runs on uvloop, whose sockets cost half the CPU time of asyncio's own."""
+"""Fetching runs on uvloop where there is one, as asyncio.run would."""
 
 import asyncio
 
