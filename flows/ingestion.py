@@ -6,15 +6,18 @@ from prefect import flow, runtime, unmapped
 from prefect.events import emit_event
 
 from flows.dispatch import finished, placed, runner, shard_task
-from flows.environment import this_machine
-from tasks.ingestion import stage
+from flows.environment import Machine, this_machine
+from tasks.ingestion import stage, workers
+from tasks.ingestion.display import showing
+from tasks.ingestion.recording import RUN, STAGE, candidates_left
 from tasks.ingestion.settings import Ingestion, Source
-from tasks.storage import Commit
+from tasks.storage import Commit, Lake, Shard
 
+GROUP = 8  # shards of a task on a cluster: minutes of work
 READY = "caplift.ingestion.completed"  # infra/prefect.yaml starts capfilt on it
 
 plan = shard_task("plan {source.batch}", timeout_s=4 * 3600)(stage.plan)
-ingest_shard = shard_task("ingest {shard}", timeout_s=2 * 3600)(stage.ingest_shard)
+ingest = shard_task("ingest {shards[0]} and on", timeout_s=7 * 24 * 3600)(workers.ingest)
 mark_duplicates = shard_task("duplicates of {batch}")(stage.mark_duplicates)
 
 
@@ -35,14 +38,32 @@ def ingestion(source: Source, how: Ingestion | None = None, lake: str = "") -> d
     chosen = how or Ingestion()
     settings = replace(chosen, contact=chosen.contact or machine.contact)
     shards = plan(opened, source, settings)
-    with placed():
-        futures = ingest_shard.map(unmapped(opened), shards, unmapped(settings))
-    commits = finished(futures, f"shards of {source.batch} fetched")
+    _ingested(opened, shards, settings, machine)
+    commits = [opened.commit_of(STAGE, RUN, shard) for shard in shards]
     twins = mark_duplicates(opened, source.batch, settings)
     counts = {"shards": len(shards), **_summed(commits), **twins.rows}
     if not runtime.flow_run.parent_flow_run_id:  # inside a pipeline the next stage is called
         _announce(source, opened.root)
     return {"batch": source.batch, **counts}
+
+
+def _ingested(lake: Lake, shards: list[Shard], how: Ingestion, machine: Machine) -> None:
+    """Ingest what is left: here with a process a core, on a cluster with a task a group."""
+    left = [shard for shard in shards if not lake.is_committed(STAGE, RUN, shard)]
+    if not left:
+        return
+    batch = left[0].batch
+    if machine.engine == "threads":
+        total = candidates_left(lake, batch)
+        with showing(batch, total, machine.workers) as display:
+            ingest(lake, left, how, machine.workers, display)
+        return
+    groups = [left[at : at + GROUP] for at in range(0, len(left), GROUP)]
+    with placed():
+        futures = ingest.map(
+            unmapped(lake), groups, unmapped(workers.share(how, machine.workers)), unmapped(1)
+        )
+    finished(futures, f"groups of shards of {batch} fetched")
 
 
 def _summed(commits: list[Commit]) -> dict[str, int]:

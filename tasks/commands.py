@@ -1,12 +1,15 @@
 """How `python -m tasks.<stage>` and `python -m flows.<name>` speak and end."""
 
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 from tasks.errors import CapliftError
 
+STOPPED = "stopped; what is committed stays, run it again to go on\n"
 OURS = ("flows", "tasks", "models", "__main__")
 
 
@@ -14,8 +17,9 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
     """Run a command and return its exit status.
 
     0 when it is done, 2 after one line on stderr about an error a person can mend, 130 after
-    Ctrl-C.
+    Ctrl-C and 143 after SIGTERM, which ends it in the same way: what it started ends with it.
     """
+    before = signal.signal(signal.SIGTERM, _terminated)
     if not logging.getLogger().handlers:  # else somebody has arranged it already
         show_our_lines()
     try:
@@ -26,10 +30,23 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
         # list its open handles after our line.
         traceback.clear_frames(error.__traceback__)
         return 2
+    except _TerminatedError:
+        sys.stderr.write(STOPPED)
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; what is committed stays, run it again to go on\n")
-        return 130
+        sys.stderr.write(STOPPED)
+        return 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM; what cleans up after Ctrl-C cleans up after it too."""
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError
 
 
 def show_our_lines() -> None:

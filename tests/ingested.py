@@ -6,7 +6,8 @@ from typing import Any
 
 from tasks import rows
 from tasks.ingestion.settings import Ingestion, Source
-from tasks.ingestion.stage import ingest_shard, plan
+from tasks.ingestion.stage import plan
+from tasks.ingestion.workers import ingest
 from tasks.storage import Lake
 from tests.drawn import encoded
 
@@ -25,8 +26,7 @@ def table(folder: Path, urls: list[str], name: str = "urls.csv") -> str:
 def ingested(lake: Lake, folder: Path, urls: list[str], how: Ingestion = HOW) -> dict[str, Any]:
     """Ingest a table; return the rows by URL as it was given."""
     shards = plan(lake, Source(batch="web", tables=(table(folder, urls),)), how)
-    for shard in shards:
-        ingest_shard(lake, shard, how)
+    ingest(lake, shards, how)
     return {row["url"]: row for row in web_rows(lake)}
 
 

@@ -1,39 +1,61 @@
-"""`python -m tasks.ingestion LAKE --batch NAME --pages URL …`: ingest a batch without Prefect."""
+"""`python -m tasks.ingestion INPUT… LAKE`: pages and URL tables into a lake, without Prefect.
+
+An input is a URL table (.parquet .csv .tsv .json .jsonl .txt, .gz too), an HTML file, a folder of
+them or a start page; tables may lie on any store that fsspec knows, and so may the lake. The last
+line of stdout is a summary in JSON; all else is said on stderr. Run again it finishes what is left.
+"""
 
 import argparse
+import json
+import os
 import sys
-from collections import Counter
+import tempfile
+import time
 from collections.abc import Sequence
 
-from tasks import rows
 from tasks.commands import run_command
-from tasks.ingestion.settings import KINDS, Ingestion, Source
-from tasks.ingestion.stage import ingest_shard, mark_duplicates, plan
-from tasks.progress import track
-from tasks.storage import Lake, open_lake
+from tasks.errors import InputError
+from tasks.ingestion.display import showing
+from tasks.ingestion.options import add_options, settings_from_options
+from tasks.ingestion.recording import RUN, STAGE, candidates_left
+from tasks.ingestion.retrying import retry_source
+from tasks.ingestion.sampling import estimate, sampled
+from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.stage import mark_duplicates, plan
+from tasks.ingestion.summary import Summary, summarise
+from tasks.ingestion.tables import is_table
+from tasks.ingestion.tally import Tally
+from tasks.ingestion.workers import ingest
+from tasks.storage import Lake, Shard, open_lake
 
 
 def main(given: Sequence[str]) -> None:
     """Run the command; exit with 1 when it all worked and yet no picture is stored."""
     arguments = _parser().parse_args(given)
-    source = Source(
-        batch=arguments.batch,
-        pages=tuple(arguments.pages),
-        tables=tuple(arguments.table),
-        kind=arguments.kind,
-    )
-    how = Ingestion(
-        image_size=arguments.image_size,
-        shard_size=arguments.shard_size,
-        contact=arguments.contact,
-        allow_private_hosts=tuple(arguments.allow_private_host),
-    )
-    lake = open_lake(arguments.lake, create=True)
+    how = settings_from_options(Ingestion, vars(arguments))
+    if arguments.processes < 1:
+        raise InputError(f"processes is 1 or more, not {arguments.processes}")
+    *inputs, root = arguments.places
+    if arguments.sample is not None:
+        source = _source(arguments, inputs)
+        with tempfile.TemporaryDirectory() as folder:
+            lake = open_lake(folder)
+            chosen = sampled(lake, source, how, arguments.sample)
+            summary = _ingested(lake, chosen.shards, source.batch, how, arguments.processes)
+            _say(summary, {"estimate": estimate(summary, chosen.candidates)})
+        return
+    if arguments.retry_failed:
+        if inputs:
+            raise InputError(f"a retry reads the lake alone; leave out {', '.join(inputs)}")
+        lake = open_lake(root)
+        source = retry_source(lake, arguments.batch)
+    else:
+        source = _source(arguments, inputs)
+        lake = open_lake(root, create=True)
     shards = plan(lake, source, how)
-    for shard in track(shards, source.batch, len(shards)):
-        ingest_shard(lake, shard, how)
-    mark_duplicates(lake, source.batch, how)
-    if not _tell(lake, source.batch):
+    summary = _ingested(lake, shards, source.batch, how, arguments.processes)
+    _say(summary, {})
+    if not summary.kept:
         sys.stderr.write(
             f"batch {source.batch} kept no picture at all; the outcomes above say why. Their rows "
             "stay: mend the cause and ingest under another batch name\n"
@@ -41,33 +63,66 @@ def main(given: Sequence[str]) -> None:
         sys.exit(1)
 
 
-def _tell(lake: Lake, batch: str) -> int:
-    """Print how many pictures had which outcome; return how many are stored."""
-    outcomes = Counter(
-        outcome
-        for shard in lake.planned(batch)
-        for outcome in rows.read_rows(lake, lake.rows("web", "", shard), ["outcome"])[
-            "outcome"
-        ].to_pylist()
+def _source(arguments: argparse.Namespace, inputs: list[str]) -> Source:
+    return settings_from_options(
+        Source,
+        vars(arguments),
+        tables=tuple(place for place in inputs if is_table(place)),
+        pages=tuple(place for place in inputs if not is_table(place)),
     )
-    for outcome, count in outcomes.most_common():
-        sys.stdout.write(f"{count:8d}  {outcome}\n")
-    return outcomes[rows.Outcome.KEPT]
+
+
+def _ingested(
+    lake: Lake, shards: list[Shard], batch: str, how: Ingestion, processes: int
+) -> Summary:
+    """Ingest what is left of a batch while showing how far it is; mark its duplicates."""
+    began_s = time.monotonic()
+    left = sorted(set(shards) - set(lake.committed(STAGE, RUN, batch)))
+    tally = Tally()
+    if left:
+        with showing(batch, candidates_left(lake, batch), processes) as display:
+            tally = ingest(lake, left, how, processes, display)
+    mark_duplicates(lake, batch, how)
+    return summarise(lake, batch, tally, time.monotonic() - began_s)
+
+
+def _say(summary: Summary, more: dict[str, object]) -> None:
+    """Tell a person on stderr and a program on stdout."""
+    for outcome, count in summary.outcomes.items():
+        sys.stderr.write(f"{count:10,d}  {outcome}\n")
+    if summary.hint:
+        sys.stderr.write(f"{summary.hint}\n")
+    sys.stderr.flush()
+    sys.stdout.write(json.dumps({**summary.to_json(), **more}) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tasks.ingestion", description=__doc__)
-    parser.add_argument("lake", help="folder or object-store prefix")
-    parser.add_argument("--batch", required=True, help="name of this set of pictures")
-    parser.add_argument("--pages", nargs="*", default=[], help="start pages or HTML files")
-    parser.add_argument("--table", nargs="*", default=[], help="URL tables")
-    parser.add_argument("--kind", choices=KINDS, default="web", help="who wrote the texts")
-    parser.add_argument("--image-size", type=int, default=256)
-    parser.add_argument("--shard-size", type=int, default=1000)
-    parser.add_argument("--contact", default="", help="how a webmaster can reach you")
-    parser.add_argument(
-        "--allow-private-host", nargs="*", default=[], help="hosts that may be on this network"
+    parser = argparse.ArgumentParser(
+        prog="python -m tasks.ingestion",
+        usage="python -m tasks.ingestion INPUT [INPUT ...] LAKE [options]\n"
+        "       python -m tasks.ingestion --retry-failed [--batch NAME] LAKE [options]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("places", nargs="+", metavar="INPUT… LAKE", help="the lake comes last")
+    parser.add_argument("--batch", default="web", help="name of this set of pictures (web)")
+    parser.add_argument("--kind", default="web", help="who wrote the texts: web or human")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="one a core by default"
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="fetch N candidates into nothing and say what all would take",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="try again, as a batch of their own, the failures of --batch that may pass",
+    )
+    add_options(parser, Source, without=("batch", "pages", "tables", "kind", "retry_of"))
+    add_options(parser, Ingestion)
     return parser
 
 

@@ -33,6 +33,8 @@ UNREADABLE = (
     zlib.error,
 )
 
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".txt")
+
 Rows = Iterator[Mapping[str, Any]]
 
 
@@ -58,6 +60,11 @@ def table_candidates(path: str) -> Iterator[Candidate]:
         ) from error
     if not count:
         raise InputError(f"the URL table {path} is empty; it wants rows with a url and a caption")
+
+
+def is_table(path: str) -> bool:
+    """True when a path is named like a URL table."""
+    return path.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
 def _reader_of(path: str) -> Callable[[str], Rows]:

@@ -1,6 +1,7 @@
 """Every candidate ends as exactly one row, killed or not, and copies are marked."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,8 @@ from PIL import Image
 from tasks import rows
 from tasks.errors import InputError, LakeError
 from tasks.ingestion.settings import Source
-from tasks.ingestion.stage import ingest_shard, mark_duplicates, plan
+from tasks.ingestion.stage import mark_duplicates, plan
+from tasks.ingestion.workers import ingest
 from tasks.rows import Outcome
 from tasks.shards import stream
 from tasks.storage import Lake, Shard, open_lake
@@ -85,13 +87,16 @@ def test_one_address_with_several_texts_is_one_picture_with_several_captions(
     assert len(captions) == 2
 
 
-def test_a_run_killed_in_mid_shard_ends_with_the_rows_of_one_that_was_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_killed_in_mid_shard_ends_with_the_rows_of_one_that_was_not(
+    tmp_path: Path, processes: int
+) -> None:
     with gated_site() as site:
         site.held = {"/7.jpg"}
         given = str(site.table(tmp_path / "urls.csv", 12))
         root = tmp_path / "lake"
-        command = [sys.executable, "-m", "tasks.ingestion", str(root), "--batch", "web"]
-        command += ["--table", given, "--shard-size", "4", "--allow-private-host", "127.0.0.1"]
+        command = [sys.executable, "-m", "tasks.ingestion", given, str(root), "--shard-size", "4"]
+        command += ["--processes", str(processes), "--allow-private-hosts", "127.0.0.1"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while not site.asked["/7.jpg"] and time.monotonic() < deadline:
@@ -101,7 +106,7 @@ def test_a_run_killed_in_mid_shard_ends_with_the_rows_of_one_that_was_not(tmp_pa
         site.gate.set()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert "12  kept" in done.stdout
+        assert json.loads(done.stdout)["outcomes"] == {"kept": 12}
     lake = Lake(str(root))
     found = web_rows(lake)
     assert len(found) == len({row["key"] for row in found}) == 12
@@ -157,8 +162,7 @@ def test_a_hash_that_differs_from_the_tables_is_no_picture_of_it(
     path = tmp_path / "urls.csv"
     with web({"/a.jpg": Answer(body=JPEG)}) as site:
         path.write_text(f"url,caption,sha256\n{site.url}/a.jpg,a,{'0' * 64}\n")
-        (shard,) = plan(lake, Source(batch="web", tables=(str(path),)), HOW)
-        ingest_shard(lake, shard, HOW)
+        ingest(lake, plan(lake, Source(batch="web", tables=(str(path),)), HOW), HOW)
     (row,) = web_rows(lake)
     assert row["outcome"] == Outcome.HASH_MISMATCH
 
