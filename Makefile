@@ -9,6 +9,7 @@ SITE ?= default
 FOLDER ?= demo
 SITE_PORT ?= 8037
 SEEDS ?= 3
+BENCH ?=
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
 # The first that runs, is new enough and can make an environment; constraints.txt was tried on 3.11.
@@ -21,7 +22,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt bench-ingest clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -62,6 +63,9 @@ answers: $(INSTALLED)  ## the README's questions, asked of the finished demo
 
 experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from SEEDS other seeds
 	@$(BIN)/python tests/experiments/capfilt.py $(FOLDER)/$(SITE)/lake --seeds $(SEEDS)
+
+bench-ingest: $(INSTALLED)  ## ingest beside img2dataset, CPU-ms a URL; BENCH="--urls 500" and the like
+	@$(BIN)/python tests/benchmarks/ingest/bench.py $(BENCH)
 
 clean:  ## remove the environment and every cache; the lake and the demo stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
