@@ -25,7 +25,7 @@ HINTS = {
     Outcome.ROBOTS_TXT: "the sites do not want to be crawled; ask them, or look for other sources",
     Outcome.OPTED_OUT: "the sites do not want their pictures used for training",
     Outcome.NOT_AN_IMAGE: "are these addresses of pages? give pages as HTML files or start pages",
-    Outcome.BAD_URL: "is the right column read? --url-col names it",
+    Outcome.BAD_URL: "is the right column of the table read?",
     Outcome.HASH_MISMATCH: "the pictures have changed since the hashes were made, or others have "
     "bought the domains",
 }

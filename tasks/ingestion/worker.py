@@ -20,6 +20,7 @@ from typing import Any
 
 from tasks.errors import CapliftError
 from tasks.ingestion.engine import Engine
+from tasks.ingestion.loop import run
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
 from tasks.storage import Lake, Shard
@@ -78,7 +79,7 @@ def work(connection: "Connection[Any, Any]") -> None:
     parent = _Parent(connection)
     lake, how = parent.receive()
     try:
-        asyncio.run(_asked(parent, lake, how))
+        run(_asked(parent, lake, how))
         parent.send(None)
     except asyncio.CancelledError:  # by SIGTERM: what was being written has been removed
         return

@@ -5,7 +5,6 @@ picture crosses a process. Politeness is divided: what a host is asked by all pr
 stays within the limits of the settings.
 """
 
-import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -19,6 +18,7 @@ from typing import Any
 
 from tasks.errors import LakeError
 from tasks.ingestion.engine import Engine
+from tasks.ingestion.loop import run
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.worker import NEXT, reporting
@@ -54,7 +54,7 @@ def ingest(
     seen = watch or (lambda _: None)
     count = max(1, min(processes, len(shards)))
     if count == 1:
-        return asyncio.run(_alone(lake, shards, how, seen))
+        return run(_alone(lake, shards, how, seen))
     with _processes(lake, share(how, count), count) as workers:
         return _served(workers, list(shards), seen)
 
