@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import InputError
+from tests.benchmarks.ingest.web_server import HOSTS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -79,10 +80,18 @@ def img2dataset(version: str, folder: Path) -> Contender:
 
 
 def _our_command(job: Job) -> list[str]:
-    hosts = [f"127.0.0.{last}" for last in range(1, 65)]
-    words = f"--table {job.urls} --image-size {job.image_size} --shard-size {job.shard_size}"
-    start = [sys.executable, "-m", "tasks.ingestion", str(job.out), "--batch", "bench"]
-    return [*start, *words.split(), "--allow-private-host", *hosts]
+    options = {
+        "--processes": job.processes,
+        "--image-size": job.image_size,
+        "--resize-mode": job.resize_mode,
+        "--jpeg-quality": job.encode_quality,
+        "--shard-size": job.shard_size,
+        "--timeout-s": job.timeout_s,
+        "--allow-private-hosts": ",".join(HOSTS),
+    }
+    start = [sys.executable, "-m", "tasks.ingestion", str(job.urls), str(job.out)]
+    # img2dataset enlarges what is smaller, so both do.
+    return [*start, "--no-resize-only-if-bigger", *(str(o) for p in options.items() for o in p)]
 
 
 def _interpreter(version: str) -> str:

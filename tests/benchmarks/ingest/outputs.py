@@ -44,7 +44,7 @@ def look(out: Path, rows: str, pictures: Path, index: Mapping[str, Drawn], side:
         rows: glob below `out` of the parquet files with a row a URL.
         pictures: the corpus' folder.
         index: the corpus by file name.
-        side: what the shorter side was to become.
+        side: what the shorter side was to become, also of smaller pictures.
     """
     urls: dict[str, str] = {}
     faults: list[str] = []
@@ -81,10 +81,9 @@ def _judged(body: bytes, original: Path, drawn: Drawn, side: int) -> tuple[str, 
     """Return what is wrong with a stored picture, if anything, and its likeness in dB."""
     image = Image.open(io.BytesIO(body))
     width, height = image.size
-    shorter = min(drawn.width, drawn.height)
     if image.mode != "RGB":
         return f"mode {image.mode}", 0.0
-    if min(width, height) not in (side, min(side, shorter)):
+    if min(width, height) != side:
         return f"{width}x{height} of {drawn.width}x{drawn.height}", 0.0
     if abs(width / height - drawn.width / drawn.height) > 2 / min(width, height):
         return f"{width}x{height} distorts {drawn.width}x{drawn.height}", 0.0

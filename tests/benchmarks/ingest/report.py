@@ -73,10 +73,14 @@ def show(console: Console, runs: Sequence[Run], starts: Mapping[str, Run]) -> No
 
 
 def stages_of(run: Run) -> dict[str, float]:
-    """Return our CPU milliseconds a URL by stage, as the command's last line says them."""
-    if run.contender != OURS or not run.cost.said.startswith("{"):
+    """Return our CPU milliseconds a URL by stage, as the command's last line says them.
+
+    `rest` is what no stage counts: the parent's planning, hand-outs and summary, and every exit.
+    """
+    if run.contender != OURS or run.cost.status:
         return {}
-    return dict(json.loads(run.cost.said).get("stages", {}))
+    stages: dict[str, float] = json.loads(run.cost.said)["cpu_ms_per_url"]
+    return {**stages, "rest": run.cpu_ms - sum(stages.values())}
 
 
 def _cpu_ms(run: Run) -> float:
