@@ -44,7 +44,10 @@ def test_a_killed_run_is_found_and_does_only_the_rest(
             parameters={"source": asdict(source), "how": asdict(HOW)},
         )
         eventually("the second shard is half done", lambda: site.asked[held])
-        assert stand.lake.is_committed("ingestion", "ingestion", first)
+        eventually(
+            "the first shard is done",
+            lambda: stand.lake.is_committed("ingestion", "ingestion", first),
+        )
         assert not stand.lake.is_committed("ingestion", "ingestion", second)
         committed = stand.lake.read_bytes(stand.lake.commit_path("ingestion", "ingestion", first))
         stand.lose_the_node_of(run)
