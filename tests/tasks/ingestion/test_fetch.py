@@ -1,48 +1,17 @@
 """Every request ends in bounded time and bytes with one outcome, at public addresses only."""
 
-import asyncio
 import gzip
 import resource
 import time
 
 import pytest
 
-from tasks.ingestion.fetch import Fetcher
-from tasks.ingestion.fetched import Fetched
-from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
+from tests.fetching import BODY, fetched, one, quick
 from tests.ingested import unused_port
 from tests.web import Answer, web
 
-BODY = b"no picture, but bytes"
-OPENED = ("127.0.0.1",)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
-
-
-def quick(**other: object) -> Ingestion:
-    given = {"timeout_s": 1.0, "retries": 0, "max_bytes": 50_021} | other
-    return Ingestion(allow_private_hosts=OPENED, **given)  # type: ignore[arg-type]
-
-
-def fetched(urls: list[str], how: Ingestion) -> list[Fetched]:
-    """Fetch one address after another, as one client."""
-
-    async def run() -> list[Fetched]:
-        found = []
-        async with Fetcher(how) as fetcher:
-            for url in urls:
-                async with fetcher.turn(url):
-                    found.append(await fetcher.get(url))
-        return found
-
-    return asyncio.run(run())
-
-
-def one(answer: Answer, how: Ingestion | None = None) -> tuple[Fetched, int]:
-    """Return what the answer to a single address became, and how often it was asked."""
-    with web({"/x": answer}) as site:
-        (found,) = fetched([f"{site.url}/x"], how or quick())
-        return found, site.asked["/x"]
 
 
 @pytest.mark.parametrize(
@@ -144,13 +113,15 @@ def test_a_server_that_asks_for_a_pause_gets_it_or_is_left_alone() -> None:
     assert (found.http_status, times) == (503, 1)
 
 
-def test_a_host_that_fails_again_and_again_is_given_one_try_each() -> None:
-    with web({}) as site:
-        dead = f"http://127.0.0.1:{unused_port()}"
-        found = fetched([f"{dead}/{n}" for n in range(7)], quick(retries=1, respect_robots=False))
-        assert [one.outcome for one in found] == [Outcome.CONNECT] * 7
-        assert [one.attempts for one in found] == [2, 2, 2, 2, 2, 1, 1]
-        assert not site.asked
+def test_the_rest_of_an_origin_out_of_reach_end_at_once_as_the_first_did() -> None:
+    dead = f"http://127.0.0.1:{unused_port()}"
+    with web({"/x": Answer(body=BODY)}) as site:
+        urls = [*(f"{dead}/{n}" for n in range(7)), f"{site.url}/x"]
+        found = fetched(urls, quick(retries=1, respect_robots=False))
+    assert [one.outcome for one in found] == [Outcome.CONNECT] * 7 + [Outcome.KEPT]
+    assert [one.attempts for one in found] == [2, 2, 2, 2, 2, 0, 0, 1]
+    assert all("not asked: 5 of this site failed" in one.message for one in found[5:7])
+    assert [one.url for one in found] == urls
 
 
 def test_names_that_do_not_exist_and_plain_text_on_a_tls_port_are_told_apart() -> None:

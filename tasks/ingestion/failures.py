@@ -1,0 +1,83 @@
+"""What a failed request is called, and whether another try may end otherwise."""
+
+import random
+import socket
+import ssl
+
+import aiohttp
+
+from tasks.ingestion.fetched import Fetched, storable
+from tasks.ingestion.guard import BlockedAddressError
+from tasks.rows import Outcome
+
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset(
+    {
+        Outcome.CONNECT,
+        Outcome.CONNECTION_RESET,
+        Outcome.PROTOCOL,
+        Outcome.INCOMPLETE_BODY,
+        Outcome.DNS,
+    }
+)
+FIRST_BACKOFF_S = 0.25
+LONGEST_WAIT_S = 30.0  # a server that asks for more is left alone, and its row says so
+NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+Kinds = type[Exception] | tuple[type[Exception], ...]
+OUTCOMES: tuple[tuple[Kinds, Outcome], ...] = (  # the first that fits
+    (TimeoutError, Outcome.TIMEOUT),
+    ((aiohttp.ClientConnectorDNSError, socket.gaierror), Outcome.DNS),
+    ((aiohttp.ClientSSLError, ssl.SSLError), Outcome.TLS),
+    (aiohttp.ClientConnectorError, Outcome.CONNECT),
+    (aiohttp.ClientPayloadError, Outcome.INCOMPLETE_BODY),
+    (aiohttp.InvalidURL, Outcome.BAD_URL),
+    (aiohttp.ServerDisconnectedError, Outcome.PROTOCOL),
+    ((ConnectionResetError, aiohttp.ClientOSError), Outcome.CONNECTION_RESET),
+    (OSError, Outcome.CONNECT),
+)
+
+
+class RefusedError(Exception):
+    """A request that ends here, and as what."""
+
+    def __init__(self, fetched: Fetched) -> None:
+        super().__init__(fetched.message)
+        self.fetched = fetched
+
+
+def failed(seen: Fetched, error: Exception) -> Fetched:
+    """Return what a URL ends with when the client raises; `seen` is what came before."""
+    outcome = outcome_of(error)
+    reason = _os_error(error)
+    is_known = isinstance(reason, socket.gaierror) and reason.errno in NO_SUCH_NAME
+    return Fetched(
+        seen.url,
+        outcome,
+        message=storable(f"{type(error).__name__}: {error}"),
+        http_status=seen.http_status,
+        final_url=seen.final_url,
+        content_type=seen.content_type,
+        may_pass=outcome in PASSING and not is_known,
+    )
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """Name a client's exception; by type, never by its text."""
+    reason = _os_error(error)
+    if isinstance(reason, BlockedAddressError):
+        return Outcome.SSRF_BLOCKED
+    return next((o for kind, o in OUTCOMES if isinstance(error, kind)), Outcome.PROTOCOL)
+
+
+def pause_s(fetched: Fetched, attempt: int) -> float | None:
+    """Return how long to wait before the next try, or None when there shall be none."""
+    if not fetched.may_pass or (fetched.retry_after_s or 0.0) > LONGEST_WAIT_S:
+        return None
+    # Jitter: without it, all who failed together come back together.
+    backoff_s = FIRST_BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+    return max(fetched.retry_after_s or 0.0, backoff_s)
+
+
+def _os_error(error: Exception) -> Exception:
+    return getattr(error, "os_error", error)
