@@ -41,6 +41,7 @@ class Outcome(StrEnum):
     TOO_LARGE = "too_large"
     HASH_MISMATCH = "hash_mismatch"
     NOT_AN_IMAGE = "not_an_image"
+    UNKNOWN_FORMAT = "unknown_format"
     UNSUPPORTED_FORMAT = "unsupported_format"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
@@ -120,12 +121,7 @@ WEB = _schema(
     edge_frac=pa.float32(),
 )
 
-DUPLICATES = _schema(
-    key=pa.string(),
-    keeper=pa.string(),
-    method=pa.string(),
-    distance=pa.int16(),
-)
+DUPLICATES = _schema(key=pa.string(), keeper=pa.string(), method=pa.string(), distance=pa.int16())
 
 CAPTIONS = _schema(
     caption_id=pa.string(),
@@ -173,12 +169,7 @@ SCORES = _schema(
     free_energy=pa.float32(),
 )
 
-SELECTIONS = _schema(
-    key=pa.string(),
-    caption_id=pa.string(),
-    text=pa.string(),
-    source=pa.string(),
-)
+SELECTIONS = _schema(key=pa.string(), caption_id=pa.string(), text=pa.string(), source=pa.string())
 
 DECISIONS = _schema(
     caption_id=pa.string(),

@@ -7,13 +7,14 @@ fetched as (
     select
         batch,
         outcome in (
-            'not_an_image', 'unsupported_format', 'truncated', 'corrupt', 'incomplete_body', 'empty_body'
+            'not_an_image', 'unknown_format', 'unsupported_format', 'truncated', 'corrupt',
+            'incomplete_body', 'empty_body'
         ) as is_broken
     from sample
     where
         outcome in (
-            'kept', 'not_an_image', 'unsupported_format', 'truncated', 'corrupt', 'incomplete_body',
-            'empty_body', 'too_many_pixels', 'too_small', 'aspect_ratio', 'animated'
+            'kept', 'not_an_image', 'unknown_format', 'unsupported_format', 'truncated', 'corrupt',
+            'incomplete_body', 'empty_body', 'too_many_pixels', 'too_small', 'aspect_ratio', 'animated'
         )
 )
 

@@ -130,7 +130,7 @@ class Engine:
     def _count(self, picture: Picture) -> None:
         self.tally.outcomes[picture.outcome.value] += 1
         self.tally.bytes_fetched += picture.columns.get("bytes", 0)
-        self.tally.bytes_stored += len(picture.jpeg)
+        self.tally.bytes_stored += len(picture.content)
 
     async def _on(
         self, thread: ThreadPoolExecutor, stage: str, call: Callable[..., R], *args: Any

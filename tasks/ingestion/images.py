@@ -4,26 +4,36 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import simplejpeg
-
-from tasks.ingestion.decoding import decode
-from tasks.ingestion.header import Header, NotStorableError, check_header, read_header
-from tasks.ingestion.resizing import resized, target_size
+from tasks.ingestion.decoding import Pixels, Raster, decode, in_srgb
+from tasks.ingestion.encoding import EXTENSIONS, check_size, encoded
+from tasks.ingestion.formats.jpeg import ends_with_its_picture
+from tasks.ingestion.formats.reading import read_header
+from tasks.ingestion.header import Header, NotStorableError, check_header
+from tasks.ingestion.resizing import (
+    SIDEWAYS,
+    framed,
+    is_resized,
+    scaled,
+    shrink_factor,
+    stored_size,
+    target_size,
+    upright,
+    upright_size,
+)
 from tasks.ingestion.settings import Ingestion
-from tasks.ingestion.signals import image_signals
+from tasks.ingestion.signals import LONG_SIDE, image_signals
 from tasks.rows import Outcome
-
-SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What became of a body: JPEG bytes when the outcome is KEPT, and the row's columns."""
+    """What became of a body: the file to store when the outcome is KEPT, and the row's columns."""
 
     outcome: Outcome
-    jpeg: bytes
+    content: bytes
     message: str
     columns: dict[str, Any]
+    extension: str = "jpg"
 
 
 def stored_picture(content: bytes, how: Ingestion) -> Picture:
@@ -33,36 +43,55 @@ def stored_picture(content: bytes, how: Ingestion) -> Picture:
         header = read_header(content)
         columns |= _described(header)
         check_header(header, how)
-        jpeg, pixels = _encoded(content, header, how)
+        if _is_stored_as_it_came(content, header, how):
+            kept, extension = content, EXTENSIONS[header.format]
+            size, pixels = upright_size(header), _looked_at(content, header)
+        else:
+            kept, pixels = _made(content, header, how)
+            size, extension = (pixels.shape[1], pixels.shape[0]), how.encode_format
     except NotStorableError as refused:
         return Picture(refused.outcome, b"", refused.message, columns)
-    columns |= {"width": pixels.shape[1], "height": pixels.shape[0], **image_signals(pixels)}
-    return Picture(Outcome.KEPT, jpeg, "", columns)
+    columns |= {"width": size[0], "height": size[1], **image_signals(pixels)}
+    return Picture(Outcome.KEPT, kept, "", columns, extension)
 
 
-def _encoded(content: bytes, header: Header, how: Ingestion) -> tuple[bytes, Any]:
-    sideways = header.orientation in SIDEWAYS
-    upright = (header.height, header.width) if sideways else (header.width, header.height)
-    size = target_size(*upright, how)
-    needed = size[::-1] if sideways else size
-    pixels = resized(decode(content, header, needed), size, how)
-    if _is_as_stored(content, header) and pixels.shape[:2] == (header.height, header.width):
-        return content, pixels
-    jpeg = simplejpeg.encode_jpeg(
-        pixels, quality=how.jpeg_quality, colorspace="RGB", colorsubsampling="420"
-    )
-    return jpeg, pixels
+def _is_stored_as_it_came(content: bytes, header: Header, how: Ingestion) -> bool:
+    if how.disable_all_reencoding:
+        return True
+    is_same_format = EXTENSIONS[header.format] == how.encode_format
+    if not (how.skip_reencode and header.is_plain and is_same_format):
+        return False
+    size = upright_size(header)
+    if not target_size(*size, how) == size == stored_size(*size, how):
+        return False
+    return header.format != "jpeg" or ends_with_its_picture(content, header)
 
 
-def _is_as_stored(content: bytes, header: Header) -> bool:
-    """True for an upright three-channel JPEG in sRGB, whole to its end mark."""
-    return (
-        header.format == "jpeg"
-        and header.mode == "RGB"
-        and header.orientation == 1
-        and not header.icc
-        and content.endswith(b"\xff\xd9")
-    )
+def _made(content: bytes, header: Header, how: Ingestion) -> tuple[bytes, Pixels]:
+    """Return the file that is stored, and its pixels."""
+    size = upright_size(header)
+    target = target_size(*size, how)
+    check_size(*target, how)
+    raster = decode(content, header, shrink_factor(header, target, how.decode_mode))
+    pixels = _upright(raster, header, target, how)
+    if is_resized(*size, how):
+        pixels = framed(pixels, how)
+    return encoded(pixels, how), pixels
+
+
+def _looked_at(content: bytes, header: Header) -> Pixels:
+    """Decode a picture whose bytes stay: strictly, at the size that its signals need."""
+    seen = min(LONG_SIDE / max(header.width, header.height), 1.0)
+    width, height = (max(round(side * seen), 1) for side in upright_size(header))
+    raster = decode(content, header, shrink_factor(header, (width, height), "fast"))
+    return upright(in_srgb(raster, header.icc), header.orientation)
+
+
+def _upright(raster: Raster, header: Header, target: tuple[int, int], how: Ingestion) -> Pixels:
+    """Scale before turning and converting: then there are the fewest pixels."""
+    width, height = target[::-1] if header.orientation in SIDEWAYS else target
+    small = Raster(scaled(raster.pixels, width, height, how), raster.space)
+    return upright(in_srgb(small, header.icc), header.orientation)
 
 
 def _described(header: Header) -> dict[str, Any]:

@@ -32,6 +32,7 @@ IN_MEMORY = 4 << 20  # bytes of pictures an open shard holds before it spills
 PICTURE_OUTCOMES = frozenset(
     {
         Outcome.NOT_AN_IMAGE,
+        Outcome.UNKNOWN_FORMAT,
         Outcome.UNSUPPORTED_FORMAT,
         Outcome.TRUNCATED,
         Outcome.CORRUPT,
@@ -96,8 +97,8 @@ class OpenShard:
         self._rows[index] = _row(self.shard, self.entries[index], fetched, picture)
         if picture.outcome is Outcome.KEPT:
             with writable(tempfile.gettempdir()):
-                self._places[index] = _Place(self._spool.tell(), len(picture.jpeg))
-                self._spool.write(picture.jpeg)
+                self._places[index] = _Place(self._spool.tell(), len(picture.content))
+                self._spool.write(picture.content)
 
     def discard(self) -> None:
         """Let go of the pictures; nothing of the shard has been published."""

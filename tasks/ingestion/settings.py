@@ -10,7 +10,21 @@ from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
 from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
 
-RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop")
+RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop", "fixed")
+DECODE_MODES = ("fast", "hq", "area")
+INTERPOLATIONS = (
+    "nearest",
+    "linear",
+    "bilinear",
+    "cubic",
+    "bicubic",
+    "area",
+    "lanczos",
+    "lanczos4",
+)
+# Quality of JPEG and WebP; of PNG the effort of compression.
+HIGHEST_QUALITY = {"jpg": 100, "png": 9, "webp": 100}
+ANIMATED = ("first", "drop")
 KINDS = ("web", "human")
 
 
@@ -21,14 +35,25 @@ class Ingestion:
     Attributes:
         shard_size: candidates a shard.
         image_size: pixels of the side that `resize_mode` fixes.
-        resize_mode: no, border, keep_ratio (shorter side), keep_ratio_largest (longer side) or
-            center_crop.
-        resize_only_if_bigger: smaller pictures keep their size and their original bytes.
-        jpeg_quality: of stored pictures.
-        min_side: smallest original side kept, in pixels.
+        resize_mode: no, border (longer side, then white to a square), keep_ratio (shorter side),
+            keep_ratio_largest (longer side), center_crop (shorter side, then the middle square) or
+            fixed (both sides).
+        resize_only_if_bigger: smaller pictures keep their size and are neither cropped nor framed.
+        decode_mode: fast, hq (42 and 43 dB of PSNR against area; hq decodes at twice the size) or
+            area (decodes the whole picture, and gives img2dataset's pixels).
+        upscale_interpolation: nearest, linear, cubic, area or lanczos, for pictures that grow.
+        downscale_interpolation: likewise, for pictures that shrink in decode_mode area; fast and
+            hq end with a bilinear step and take no other.
+        encode_format: jpg, png or webp.
+        encode_quality: of jpg and webp, 0 to 100; of png the effort, 0 to 9.
+        skip_reencode: a picture of encode_format that nothing would change keeps its bytes.
+        disable_all_reencoding: every picture keeps its bytes, which are decoded all the same, so
+            that a damaged one is refused.
+        animated: first (keep the first frame) or drop.
+        min_image_size: smallest original side kept, in pixels.
         max_aspect_ratio: largest ratio of the longer to the shorter side.
         max_bytes: largest body read.
-        max_pixels: largest picture decoded, width times height.
+        max_image_area: largest picture decoded, width times height in pixels.
         concurrency: requests under way at once.
         per_host_concurrency: of them, at one host.
         per_host_rate: most requests a second at one host, for each process; 0 means 10, and no
@@ -54,11 +79,18 @@ class Ingestion:
     image_size: int = 256
     resize_mode: str = "keep_ratio"
     resize_only_if_bigger: bool = True
-    jpeg_quality: int = 95
-    min_side: int = 32
+    decode_mode: str = "fast"
+    upscale_interpolation: str = "lanczos"
+    downscale_interpolation: str = "area"
+    encode_format: str = "jpg"
+    encode_quality: int = 95
+    skip_reencode: bool = True
+    disable_all_reencoding: bool = False
+    animated: str = "first"
+    min_image_size: int = 32
     max_aspect_ratio: float = 5.0
     max_bytes: int = 32 << 20
-    max_pixels: int = 100_000_000
+    max_image_area: int = 100_000_000
     concurrency: int = 64
     per_host_concurrency: int = 8
     per_host_rate: float = 0.0
@@ -76,27 +108,46 @@ class Ingestion:
     allow_private_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.resize_mode not in RESIZE_MODES:
-            raise InputError(
-                f"resize_mode is one of {', '.join(RESIZE_MODES)}, not {self.resize_mode!r}"
-            )
-        above_zero(self, "shard_size", "image_size", "max_bytes", "max_pixels")
+        _check_pictures(self)
+        above_zero(self, "shard_size", "image_size", "max_bytes", "max_image_area")
         above_zero(self, "concurrency", "per_host_concurrency", "timeout_s", "grace_s")
         above_zero(self, "max_memory_bytes")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(f"jpeg_quality is 1 to 100, not {self.jpeg_quality}")
         if not re.match(r"[A-Za-z_-]", self.user_agent) or not _fits_a_header(self.agent):
             raise InputError(
                 "user_agent and contact are one line of ASCII that begins with the name which "
                 f"robots.txt knows us by, such as Caplift/0.1, not {self.agent!r}"
             )
         at_least(1, self, "max_aspect_ratio")
-        at_least(0, self, "retries", "min_side", "per_host_rate", "min_bytes_per_s")
+        at_least(0, self, "retries", "min_image_size", "per_host_rate", "min_bytes_per_s")
 
     @property
     def agent(self) -> str:
         """The User-Agent header, with the contact when there is one."""
         return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
+
+
+def _check_pictures(how: Ingestion) -> None:
+    choices = {
+        "resize_mode": RESIZE_MODES,
+        "decode_mode": DECODE_MODES,
+        "upscale_interpolation": INTERPOLATIONS,
+        "downscale_interpolation": INTERPOLATIONS,
+        "encode_format": tuple(HIGHEST_QUALITY),
+        "animated": ANIMATED,
+    }
+    for name, known in choices.items():
+        if getattr(how, name) not in known:
+            raise InputError(f"{name} is one of {', '.join(known)}, not {getattr(how, name)!r}")
+    if how.decode_mode != "area" and how.downscale_interpolation != "area":
+        raise InputError(
+            f"downscale_interpolation {how.downscale_interpolation} needs decode_mode area, which "
+            f"decodes whole pictures; {how.decode_mode} ends with a bilinear step"
+        )
+    highest = HIGHEST_QUALITY[how.encode_format]
+    if not 0 <= how.encode_quality <= highest:
+        raise InputError(
+            f"encode_quality of {how.encode_format} is 0 to {highest}, not {how.encode_quality}"
+        )
 
 
 def _fits_a_header(text: str) -> bool:

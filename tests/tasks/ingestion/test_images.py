@@ -59,7 +59,7 @@ def with_hole() -> bytes:
     ("content", "outcome"),
     [
         (b"<!doctype html><html><body>not found</body></html>", Outcome.NOT_AN_IMAGE),
-        (b"\x00" * 500, Outcome.NOT_AN_IMAGE),
+        (b"\x00" * 500, Outcome.UNKNOWN_FORMAT),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Outcome.UNSUPPORTED_FORMAT),
         (b"%PDF-1.7 ...", Outcome.UNSUPPORTED_FORMAT),
         (b"%!PS-Adobe-3.0 EPSF-3.0", Outcome.UNSUPPORTED_FORMAT),
@@ -67,10 +67,8 @@ def with_hole() -> bytes:
         (encoded("PNG")[:-300], Outcome.TRUNCATED),
         (bomb(), Outcome.TOO_MANY_PIXELS),
         (icon_of(bomb()), Outcome.UNSUPPORTED_FORMAT),
-        (with_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 25))), Outcome.CORRUPT),
-        (with_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1 << 25))), Outcome.CORRUPT),
-        (b"", Outcome.NOT_AN_IMAGE),
-        (JPEG[:3], Outcome.NOT_AN_IMAGE),
+        (b"", Outcome.EMPTY_BODY),
+        (JPEG[:3], Outcome.TRUNCATED),
         (b'{"error": "no such picture"}', Outcome.NOT_AN_IMAGE),
         (b"\0\0\0\x18ftypheic" + bytes(64), Outcome.UNSUPPORTED_FORMAT),
     ],
@@ -84,8 +82,6 @@ def with_hole() -> bytes:
         "half-png",
         "bomb",
         "bomb-in-icon",
-        "text-bomb",
-        "profile-bomb",
         "empty",
         "three-bytes",
         "json",
@@ -95,7 +91,7 @@ def with_hole() -> bytes:
 def test_what_is_no_sound_picture_is_named_for_what_it_is(content: bytes, outcome: Outcome) -> None:
     found = stored_picture(content, HOW)
     assert found.outcome is outcome
-    assert found.jpeg == b""
+    assert found.content == b""
     assert found.message
 
 
@@ -106,7 +102,7 @@ def test_a_torn_jpeg_is_never_stored_half_grey() -> None:
 def test_a_jpeg_that_needs_no_change_keeps_its_bytes() -> None:
     found = stored_picture(JPEG, HOW)
     assert found.outcome is Outcome.KEPT
-    assert found.jpeg == JPEG
+    assert found.content == JPEG
     assert (found.columns["width"], found.columns["height"]) == (WIDTH, HEIGHT)
 
 
@@ -130,7 +126,7 @@ def test_a_picture_is_stored_upright(orientation: int) -> None:
     else:
         expected = UPRIGHT[orientation](pixels())
     found = stored_picture(turned(orientation), HOW)
-    stored = decoded(found.jpeg).astype(int)
+    stored = decoded(found.content).astype(int)
     assert stored.shape == expected.shape
     assert np.abs(stored - expected).mean() < 8
 
@@ -153,7 +149,7 @@ def test_a_picture_is_stored_upright(orientation: int) -> None:
 def test_every_format_and_mode_ends_as_an_rgb_jpeg(kind: str, mode: str) -> None:
     found = stored_picture(encoded(kind, mode), HOW)
     assert found.outcome is Outcome.KEPT, found.message
-    with Image.open(io.BytesIO(found.jpeg)) as image:
+    with Image.open(io.BytesIO(found.content)) as image:
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (WIDTH, HEIGHT))
     assert found.columns["format"] == kind.lower()
 
@@ -162,14 +158,14 @@ def test_transparency_lies_on_white() -> None:
     drawn = np.dstack([pixels(), np.zeros((HEIGHT, WIDTH), np.uint8)])
     buffer = io.BytesIO()
     Image.fromarray(drawn, "RGBA").save(buffer, "PNG")
-    assert decoded(stored_picture(buffer.getvalue(), HOW).jpeg).min() >= 250
+    assert decoded(stored_picture(buffer.getvalue(), HOW).content).min() >= 250
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     ramp = np.linspace(0, 65535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
     buffer = io.BytesIO()
     Image.fromarray(ramp).save(buffer, "PNG")
-    stored = decoded(stored_picture(buffer.getvalue(), HOW).jpeg)
+    stored = decoded(stored_picture(buffer.getvalue(), HOW).content)
     assert abs(int(stored[HEIGHT // 2, WIDTH // 2, 0]) - 127) < 6
 
 
@@ -179,16 +175,16 @@ def test_of_an_animation_the_first_frame_is_kept_and_the_frames_are_counted(kind
     assert found.outcome is Outcome.KEPT
     assert found.columns["n_frames"] == 3
     # GIF has 256 colours: frame 0 is near, frames 1 and 2 are other pictures.
-    apart = [np.abs(decoded(found.jpeg).astype(int) - pixels(seed=n)).mean() for n in range(3)]
+    apart = [np.abs(decoded(found.content).astype(int) - pixels(seed=n)).mean() for n in range(3)]
     assert apart[0] < 10 < min(apart[1:])
 
 
 def test_a_side_that_is_too_small_and_a_strip_are_refused_from_the_header() -> None:
-    assert stored_picture(JPEG, Ingestion(min_side=HEIGHT + 1)).outcome is Outcome.TOO_SMALL
+    assert stored_picture(JPEG, Ingestion(min_image_size=HEIGHT + 1)).outcome is Outcome.TOO_SMALL
     assert stored_picture(JPEG, Ingestion(max_aspect_ratio=1.5)).outcome is Outcome.ASPECT_RATIO
-    few = Ingestion(max_pixels=WIDTH * HEIGHT - 1)
+    few = Ingestion(max_image_area=WIDTH * HEIGHT - 1)
     assert stored_picture(JPEG, few).outcome is Outcome.TOO_MANY_PIXELS
-    assert stored_picture(JPEG, Ingestion(max_pixels=WIDTH * HEIGHT)).outcome is Outcome.KEPT
+    assert stored_picture(JPEG, Ingestion(max_image_area=WIDTH * HEIGHT)).outcome is Outcome.KEPT
 
 
 # Of 67 x 43 pixels, to 31: by hand.
@@ -205,13 +201,13 @@ def test_a_side_that_is_too_small_and_a_strip_are_refused_from_the_header() -> N
 def test_each_resize_mode_gives_the_size_it_is_named_for(mode: str, size: tuple[int, int]) -> None:
     found = stored_picture(JPEG, Ingestion(resize_mode=mode, image_size=31))
     assert (found.columns["width"], found.columns["height"]) == size
-    assert decoded(found.jpeg).shape == (size[1], size[0], 3)
+    assert decoded(found.content).shape == (size[1], size[0], 3)
 
 
 def test_a_smaller_picture_grows_only_when_it_is_told_to() -> None:
     kept = stored_picture(JPEG, Ingestion(image_size=101))
     grown = stored_picture(JPEG, Ingestion(image_size=101, resize_only_if_bigger=False))
-    assert kept.jpeg == JPEG
+    assert kept.content == JPEG
     assert (grown.columns["width"], grown.columns["height"]) == (157, 101)
 
 
@@ -228,7 +224,7 @@ def test_colours_are_what_the_profile_means_by_them(kind: str) -> None:
     red = np.zeros((HEIGHT, WIDTH, 3), np.uint8) + np.array([230, 40, 60], np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(red).save(buffer, kind, icc_profile=swapped_profile())
-    stored = decoded(stored_picture(buffer.getvalue(), HOW).jpeg)
+    stored = decoded(stored_picture(buffer.getvalue(), HOW).content)
     assert np.abs(stored[HEIGHT // 2, WIDTH // 2].astype(int) - [60, 40, 230]).max() < 8
 
 
@@ -237,7 +233,7 @@ def test_sixteen_bits_of_colour_keep_their_colours_and_lie_on_white(channels: in
     deep = pixels()[:, :, ::-1].astype(np.uint16) * 257  # OpenCV writes blue first
     if channels == 4:
         deep = np.dstack([deep, np.zeros((HEIGHT, WIDTH), np.uint16)])
-    stored = decoded(stored_picture(cv2.imencode(".png", deep)[1].tobytes(), HOW).jpeg)
+    stored = decoded(stored_picture(cv2.imencode(".png", deep)[1].tobytes(), HOW).content)
     expected = pixels().astype(int) if channels == 3 else 255
     assert np.abs(stored - expected).mean() < 5
 
@@ -255,4 +251,4 @@ def test_bytes_that_were_tampered_with_never_raise(seed: int) -> None:
     for at in generator.integers(0, len(content), 7):
         content[at] = int(generator.integers(0, 256))
     found = stored_picture(bytes(content), HOW)
-    assert (found.outcome is Outcome.KEPT) == bool(found.jpeg)
+    assert (found.outcome is Outcome.KEPT) == bool(found.content)
