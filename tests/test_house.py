@@ -24,7 +24,7 @@ DOORS = {
     },
     "altair": {"tasks/report/charts.py"},
     "duckdb": {"tasks/database.py"},
-    "fsspec": {"tasks/storage.py", "tasks/ingestion/tables.py"},
+    "fsspec": {"tasks/storage.py", "tasks/ingestion/places.py"},
     "mlflow": {"tasks/registry.py", "tasks/tracking.py"},
     "pyarrow.parquet": {"tasks/rows.py", "tasks/ingestion/tables.py"},
     "webdataset": {"tasks/shards.py"},

@@ -1,31 +1,34 @@
-"""Candidates out of HTML: every picture a page shows or names, with its texts."""
+"""Candidates out of HTML: every picture a page shows or names, with its texts.
 
-import itertools
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+A page is read once, from its beginning to its end, and no further than `MAX_PAGE_BYTES`.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
-
-from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
+from tasks.ingestion.charset import decoded
+from tasks.ingestion.markup import Tag, tokens
+from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.srcset import best_of_image, best_of_source, is_inline
 from tasks.ingestion.urls import BadUrlError, normalise
 
-SETS = ("srcset", "data-srcset")
-LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "src")
+log = logging.getLogger(__name__)
+
+MAX_PAGE_BYTES = 5 << 20  # as much as Common Crawl keeps of a page
+MAX_PICTURES = 10_000
+MAX_LINKS = 10_000
 MAX_TEXT_CHARS = 10_000
-MAX_SRCSET_CHARS = 20_000
-CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
-META_WITHIN = 1024  # bytes; HTML standard, section 13.2.3.2
-BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
-LATIN_1 = frozenset({"iso-8859-1", "iso8859-1", "latin1", "latin-1", "ascii", "us-ascii"})
-MAX_CAPTION_NODES = 1000
-MAX_HEADING_NODES = 100
-HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+MAX_HEADING_CHARS = 500  # one that is never closed would take in the page
+MAX_BASE_CHARS = 2_000  # it is repeated in every address of the page
+HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+IMAGES = frozenset({"img", "amp-img"})
+# Their end ends a figure that was opened in them, though its own end tag is missing.
+BLOCKS = frozenset({"div", "section", "article", "main", "aside"})
+OTHERS = frozenset({"picture", "source", "figure", "figcaption", "title", "meta", "base", "a"})
+WANTED = HEADINGS | IMAGES | BLOCKS | OTHERS
+OPEN_GRAPH = ("og:image", "og:image:url", "og:image:secure_url", "twitter:image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,15 @@ class Candidate:
     """A picture's address as a page gave it, one text about it, and what stands around it.
 
     `url` may be unusable: such a candidate is planned too and becomes a row that says so.
+
+    Attributes:
+        url: of the picture.
+        text: what the page says of it, or empty.
+        page_url: where that was read.
+        context: a figure's caption, or the heading above, or the page's title.
+        expected_hash: hex digits of a hash of the picture's bytes, or empty.
+        body_path: the WARC in which its bytes lie, or empty.
+        body_offset: of their record in it.
     """
 
     url: str
@@ -44,205 +56,223 @@ class Candidate:
     body_offset: int = 0
 
 
-def candidates_of(html: bytes | str, page_url: str, charset: str = "") -> list[Candidate]:
-    """Return the candidates of a page in document order, each (url, text) once.
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """What a page gives: its candidates, each (url, text) once, and what it asks of robots."""
+
+    candidates: tuple[Candidate, ...]
+    robots: frozenset[str]
+    base: str
+    hrefs: tuple[str, ...]
+
+    def is_closed(self, how: Ingestion) -> bool:
+        """True when its <meta name="robots"> forbids this use, as X-Robots-Tag would."""
+        return how.respect_opt_outs and not self.robots.isdisjoint(how.disallowed_header_directives)
+
+    def links(self) -> list[str]:
+        """Return the normalised http addresses it lets crawlers follow, in order, each once."""
+        if self.robots & {"nofollow", "none"}:
+            return []
+        found: dict[str, None] = {}
+        for href in self.hrefs:
+            try:
+                found.setdefault(normalise(joined(self.base, href)))
+            except BadUrlError:
+                continue
+        return list(found)
+
+
+def read_page(html: bytes | str, page_url: str, charset: str = "") -> PageContent:
+    """Return what a page gives, pictures in the order of the page.
 
     A picture's text is its alt, its title, or the caption of its figure: the first that is not
-    empty. `og:image` comes with `og:image:alt` or the page's title.
+    empty. `og:image` comes last, with `og:image:alt` or the page's title.
 
     Args:
         html: the page.
         page_url: where it was read; addresses are relative to it or to its <base>.
         charset: what the server said, if anything.
     """
-    tree = _tree(html, charset)
-    base = _base_of(tree, page_url)
+    some = html[:MAX_PAGE_BYTES]
+    if len(html) > len(some):
+        log.info("page %s: only the first %d bytes are read", page_url[:200], MAX_PAGE_BYTES)
+    reading = _Reading()
+    reading.read(some if isinstance(some, str) else decoded(some, charset))
+    base = joined(page_url, reading.base) if reading.base else page_url
     found: dict[tuple[str, str], Candidate] = {}
-    for candidate in (*_images(tree, base, page_url), *_open_graph(tree, base, page_url)):
-        found.setdefault((candidate.url, candidate.text), candidate)
-    return list(found.values())
+    for address, text, context in (*reading.shown(), *reading.named()):
+        url = joined(base, address)
+        found.setdefault((url, text), Candidate(url, text, page_url, context))
+    return PageContent(tuple(found.values()), frozenset(reading.robots), base, tuple(reading.hrefs))
 
 
-def opts_out(html: bytes | str) -> bool:
-    """True when a page's <meta name="robots"> forbids this use, as X-Robots-Tag would."""
-    return bool(_robots_directives(_tree(html)) & OPT_OUT_DIRECTIVES)
-
-
-def links_of(html: bytes | str, page_url: str) -> list[str]:
-    """Return the normalised http addresses a page lets crawlers follow, in order, each once."""
-    tree = _tree(html)
-    if _robots_directives(tree) & {"nofollow", "none"}:
-        return []
-    base = _base_of(tree, page_url)
-    links: dict[str, None] = {}
-    for node in tree.css("a[href]"):
-        if "nofollow" in (node.attributes.get("rel") or "").lower().split():
-            continue
-        try:
-            links.setdefault(normalise(_joined(base, node.attributes.get("href") or "")))
-        except BadUrlError:
-            continue
-    return list(links)
-
-
-def _tree(html: bytes | str, charset: str = "") -> LexborHTMLParser:
-    return LexborHTMLParser(html if isinstance(html, str) else decoded(html, charset))
-
-
-def decoded(html: bytes, charset: str = "") -> str:
-    """Return a page's text: by its byte order mark, the server's word, its <meta>, or UTF-8.
-
-    A page that names no encoding, or a wrong one, and is no UTF-8 is read as windows-1252, which
-    is what browsers do.
-    """
-    marked = next((name for mark, name in BYTE_ORDER_MARKS if html.startswith(mark)), "")
-    named = CHARSET.search(html[:META_WITHIN])
-    for name in (marked, charset, named.group(1).decode() if named else "", "utf-8"):
-        # Browsers read iso-8859-1 and ascii as windows-1252, whose printable signs pages mean.
-        name = "windows-1252" if name.lower() in LATIN_1 else name
-        try:
-            return html.decode(name) if name else html.decode("utf-8")
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return html.decode("windows-1252", "replace")
-
-
-def _robots_directives(tree: LexborHTMLParser) -> set[str]:
-    contents = [
-        (node.attributes.get("content") or "").lower()
-        for node in tree.css("meta[name]")
-        if (node.attributes.get("name") or "").strip().lower() == "robots"
-    ]
-    return {directive.strip() for content in contents for directive in content.split(",")}
-
-
-def _images(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:
-    heading: LexborNode | None = None
-    # Of each figure and picture element, by its id: looked up once for all the img in it, because
-    # one caption of a megabyte above ten thousand of them took minutes.
-    captions: dict[int, str] = {}
-    sources: dict[int, str] = {}
-    for node in tree.css(", ".join(("img", *HEADINGS))):
-        if node.tag in HEADINGS:
-            heading = node
-            continue
-        address = _source_of(node, sources)
-        if not address:
-            continue
-        figure = _figure_caption(node, captions)
-        text = (
-            _folded(node.attributes.get("alt") or "")
-            or _folded(node.attributes.get("title") or "")
-            or figure
-        )
-        context = figure or (_text_within(heading, MAX_HEADING_NODES) if heading else "")
-        yield Candidate(_joined(base, address), text, page_url, context)
-
-
-def _source_of(node: LexborNode, sources: dict[int, str]) -> str:
-    """Return the best address of an img: largest of srcset, its picture's, or lazy source."""
-    if largest := _largest_of_sets(node):
-        return largest
-    parent = node.parent
-    if parent is not None and parent.tag == "picture":
-        if parent.mem_id not in sources:
-            found = (_largest_of_sets(child) for child in parent.iter() if child.tag == "source")
-            sources[parent.mem_id] = next(filter(None, found), "")
-        if sources[parent.mem_id]:
-            return sources[parent.mem_id]
-    for name in LAZY_SOURCES:
-        value = (node.attributes.get(name) or "").strip()
-        if value and not _is_inline(value):
-            return value
-    return ""
-
-
-def _largest_of_sets(node: LexborNode) -> str:
-    return next(filter(None, (_largest(node.attributes.get(name) or "") for name in SETS)), "")
-
-
-def _largest(srcset: str) -> str:
-    """Return the address with the largest width or density of a srcset."""
-    best, best_size = "", -1.0
-    for address, descriptor in _choices(srcset[:MAX_SRCSET_CHARS]):
-        try:
-            size = float(descriptor[:-1] or 1.0)
-        except ValueError:
-            size = 1.0
-        if size > best_size and not _is_inline(address):
-            best, best_size = address, size
-    return best
-
-
-def _choices(srcset: str) -> Iterator[tuple[str, str]]:
-    """Yield address and descriptor of each choice; addresses may hold commas (HTML, 4.8.4.2.1)."""
-    rest = srcset
-    while rest := rest.lstrip(" \t\r\n\f,"):
-        address = rest.split(maxsplit=1)[0]
-        rest = rest[len(address) :]
-        if address.endswith(","):
-            yield address.rstrip(","), ""
-        else:
-            descriptor, _, rest = rest.partition(",")
-            yield address, descriptor.strip()
-
-
-def _is_inline(address: str) -> bool:
-    return address[:5].lower() == "data:"
-
-
-def _figure_caption(node: LexborNode, captions: dict[int, str]) -> str:
-    ancestor = node.parent
-    for _ in range(4):
-        if ancestor is None:
-            return ""
-        if ancestor.tag == "figure":
-            if ancestor.mem_id not in captions:
-                captions[ancestor.mem_id] = _caption_of(ancestor)
-            return captions[ancestor.mem_id]
-        ancestor = ancestor.parent
-    return ""
-
-
-def _caption_of(figure: LexborNode) -> str:
-    # Two levels, not all: figures may be nested a hundred thousand deep.
-    inner = (one for child in figure.iter() for one in (child, *child.iter()))
-    caption = next((one for one in inner if one.tag == "figcaption"), None)
-    return _text_within(caption, MAX_CAPTION_NODES) if caption is not None else ""
-
-
-def _text_within(node: LexborNode, most: int) -> str:
-    """Return the text of the first `most` nodes below a node."""
-    below = itertools.islice(node.traverse(include_text=True), most + 1)
-    return _folded("".join(one.text_content or "" for one in below if one.tag == "-text"))
-
-
-def _open_graph(tree: LexborHTMLParser, base: str, page_url: str) -> Iterator[Candidate]:
-    facts: dict[str, str] = {}
-    for node in tree.css("meta[property]"):
-        name = (node.attributes.get("property") or "").lower()
-        facts.setdefault(name, _folded(node.attributes.get("content") or ""))
-    address = facts.get("og:image") or facts.get("og:image:url")
-    if address and not _is_inline(address):
-        title = tree.css_first("title")
-        text = facts.get("og:image:alt") or facts.get("og:title") or ""
-        if not text and title is not None:
-            text = _folded(title.text())
-        yield Candidate(_joined(base, address), text, page_url, "og:image")
-
-
-def _base_of(tree: LexborHTMLParser, page_url: str) -> str:
-    base = tree.css_first("base[href]")
-    return _joined(page_url, base.attributes.get("href") or "") if base is not None else page_url
-
-
-def _joined(base: str, address: str) -> str:
+def joined(base: str, address: str) -> str:
+    """Return an address of a page made absolute, or as it was given when it is none."""
     try:
         return urljoin(base, address.strip())
     except ValueError:  # such as an unclosed [ in a host: kept as it is, a row will say bad_url
         return address.strip()
 
 
-def _folded(text: str) -> str:
-    # Entities such as &#xd800; would be lone surrogates, which no table holds.
+def folded(text: str) -> str:
+    """Return a text as one line that every table can hold."""
     return " ".join(text.split())[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
+
+
+@dataclass(slots=True)
+class _Text:
+    """The text of an element while it is read; what is beyond `most` characters is let go."""
+
+    most: int = MAX_TEXT_CHARS
+    pieces: list[str] = field(default_factory=list)
+    chars: int = 0
+    whole: str | None = None
+
+    def add(self, piece: str) -> None:
+        if self.chars < self.most:
+            self.pieces.append(piece[: self.most - self.chars])
+            self.chars += len(piece)
+
+    def folded(self) -> str:
+        if self.whole is None:  # made once for all the pictures it belongs to
+            self.whole = folded("".join(self.pieces))
+        return self.whole
+
+
+@dataclass(slots=True)
+class _Figure:
+    depth: int
+    caption: _Text | None = None
+
+
+@dataclass(slots=True)
+class _Shown:
+    address: str
+    said: str
+    figure: _Figure | None
+    heading: _Text | None
+
+
+class _Reading:
+    """What is known of a page up to where it is read."""
+
+    def __init__(self) -> None:
+        self.base = ""
+        self.robots: set[str] = set()
+        self.hrefs: list[str] = []
+        self._facts: dict[str, str] = {}
+        self._pictures: list[_Shown] = []
+        self._title: _Text | None = None
+        self._heading: _Text | None = None
+        self._figures: list[_Figure] = []
+        self._of_picture: str | None = None  # None outside of a picture element
+        self._depth = 0
+        self._open: dict[str, _Text] = {}  # texts being read: of title, heading, caption
+        one_by_one: dict[str, Callable[[Tag], None]] = {
+            "picture": self._picture,
+            "source": self._source,
+            "figure": self._figure,
+            "figcaption": self._caption,
+            "title": self._page_title,
+            "meta": self._meta,
+            "base": self._first_base,
+            "a": self._link,
+        }
+        self._take = {
+            **one_by_one,
+            **dict.fromkeys(HEADINGS, self._head),
+            **dict.fromkeys(IMAGES, self._image),
+            **dict.fromkeys(BLOCKS, self._block),
+        }
+
+    def read(self, html: str) -> None:
+        for token in tokens(html, WANTED):
+            if isinstance(token, Tag):
+                self._take[token.name](token)
+            else:
+                for text in self._open.values():
+                    text.add(token)
+
+    def shown(self) -> Iterator[tuple[str, str, str]]:
+        """Yield address, text and context of what the page shows."""
+        title = self._title.folded() if self._title else ""
+        for one in self._pictures:
+            caption = one.figure.caption.folded() if one.figure and one.figure.caption else ""
+            above = one.heading.folded() if one.heading else ""
+            yield one.address, one.said or caption, caption or above or title
+
+    def named(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the picture that stands for the page where it is shared."""
+        facts = self._facts
+        address = next(filter(None, map(facts.get, OPEN_GRAPH)), "")
+        if address and not is_inline(address):
+            said = facts.get("og:image:alt") or facts.get("twitter:image:alt")
+            title = self._title.folded() if self._title else ""
+            yield address, said or facts.get("og:title") or title, "og:image"
+
+    def _image(self, tag: Tag) -> None:
+        if tag.is_end or len(self._pictures) >= MAX_PICTURES:
+            return
+        attributes = tag.attributes
+        if address := best_of_image(attributes, self._of_picture or ""):
+            said = folded(attributes.get("alt", "")) or folded(attributes.get("title", ""))
+            figure = self._figures[-1] if self._figures else None
+            self._pictures.append(_Shown(address, said, figure, self._heading))
+
+    def _picture(self, tag: Tag) -> None:
+        self._of_picture = None if tag.is_end else ""
+
+    def _source(self, tag: Tag) -> None:
+        if self._of_picture == "" and not tag.is_end:
+            self._of_picture = best_of_source(tag.attributes)
+
+    def _block(self, tag: Tag) -> None:
+        self._depth = max(0, self._depth + (-1 if tag.is_end else 1))
+        while self._figures and self._figures[-1].depth > self._depth:
+            self._leave_figure()
+
+    def _figure(self, tag: Tag) -> None:
+        if not tag.is_end:
+            self._figures.append(_Figure(self._depth))
+        elif self._figures:
+            self._leave_figure()
+
+    def _leave_figure(self) -> None:
+        self._figures.pop()
+        self._open.pop("caption", None)
+
+    def _caption(self, tag: Tag) -> None:
+        self._open.pop("caption", None)
+        if not tag.is_end and self._figures and self._figures[-1].caption is None:
+            self._figures[-1].caption = self._open["caption"] = _Text()
+
+    def _head(self, tag: Tag) -> None:
+        self._open.pop("heading", None)
+        if not tag.is_end:
+            self._heading = self._open["heading"] = _Text(MAX_HEADING_CHARS)
+
+    def _page_title(self, tag: Tag) -> None:
+        self._open.pop("title", None)
+        if not tag.is_end and self._title is None:
+            self._title = self._open["title"] = _Text()
+
+    def _meta(self, tag: Tag) -> None:
+        attributes = tag.attributes
+        content = attributes.get("content", "")
+        for name in {attributes.get(key, "").strip().lower() for key in ("property", "name")}:
+            if name == "robots":
+                self.robots.update(part.strip() for part in content.lower().split(","))
+            elif name.startswith(("og:", "twitter:")):
+                self._facts.setdefault(name, folded(content))
+
+    def _first_base(self, tag: Tag) -> None:
+        href = tag.attributes.get("href", "")
+        if not self.base and len(href) <= MAX_BASE_CHARS:
+            self.base = href
+
+    def _link(self, tag: Tag) -> None:
+        if not tag.is_end and len(self.hrefs) < MAX_LINKS:
+            attributes = tag.attributes
+            is_left = "nofollow" in attributes.get("rel", "").lower().split()
+            if "href" in attributes and not is_left:
+                self.hrefs.append(attributes["href"])

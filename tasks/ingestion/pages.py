@@ -1,17 +1,18 @@
-"""Pages of a source: a site crawled politely from its start pages, or HTML files on disk."""
+"""Pages of a source: a site crawled politely from its start pages, or HTML files on any store."""
 
 import asyncio
 import logging
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tasks.errors import InputError
-from tasks.ingestion.candidates import Candidate, candidates_of, links_of, opts_out
+from tasks.ingestion.candidates import MAX_PAGE_BYTES, Candidate, PageContent, read_page
 from tasks.ingestion.fetch import Fetcher
 from tasks.ingestion.fetched import Fetched
+from tasks.ingestion.places import PAGES, files_of, open_bytes, reading
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.urls import BadUrlError, file_name_of, normalise, origin_of
 from tasks.rows import Outcome
@@ -20,15 +21,7 @@ log = logging.getLogger(__name__)
 
 PAGE_SUFFIXES = ("", ".html", ".htm", ".xhtml", ".php", ".asp", ".aspx")
 PAGES_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page as it was read; `charset` is the server's word, or empty."""
-
-    html: bytes
-    url: str
-    charset: str = ""
+HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
 def page_candidates(source: Source, how: Ingestion) -> Iterator[Candidate]:
@@ -40,13 +33,12 @@ def page_candidates(source: Source, how: Ingestion) -> Iterator[Candidate]:
     addresses = [page for page in source.pages if page.startswith(("http://", "https://"))]
     files = [page for page in source.pages if page not in addresses]
     count = closed = 0
-    for page in (*_files(files), *asyncio.run(_crawled(addresses, source.max_pages, how))):
-        if how.respect_opt_outs and opts_out(page.html):
+    for page in chain(_read_files(files), _crawled(addresses, source.max_pages, how)):
+        if page.is_closed(how):
             closed += 1
             continue
-        for candidate in candidates_of(page.html, page.url, page.charset):
-            count += 1
-            yield candidate
+        count += len(page.candidates)
+        yield from page.candidates
     if closed:
         log.info("%d pages forbid this use of what they show (meta robots)", closed)
     if source.pages and not count:
@@ -57,35 +49,44 @@ def page_candidates(source: Source, how: Ingestion) -> Iterator[Candidate]:
         )
 
 
-def _files(paths: list[str]) -> Iterator[Page]:
-    for path in map(Path, paths):
-        pages = [path] if path.is_file() else sorted(path.rglob("*.htm*"))
-        if not pages:
-            raise InputError(f"{path} is neither an HTML file nor a folder that holds some")
-        for page in pages:
-            try:
-                yield Page(page.read_bytes(), page.absolute().as_uri())
-            except OSError as error:
-                raise InputError(f"the page {page} cannot be read ({error.strerror})") from error
+def _read_files(places: list[str]) -> Iterator[PageContent]:
+    for file in chain.from_iterable(files_of(place, PAGES) for place in places):
+        url = file if "://" in file else Path(file).absolute().as_uri()
+        yield from (read_page(html, url) for html in reading("page", file, _beginning))
 
 
-async def _crawled(starts: list[str], max_pages: int, how: Ingestion) -> list[Page]:
+def _beginning(file: str) -> Iterator[bytes]:
+    with open_bytes(file) as opened:
+        yield opened.read(MAX_PAGE_BYTES + 1)
+
+
+def _crawled(starts: list[str], max_pages: int, how: Ingestion) -> Iterator[PageContent]:
     """Read pages breadth first, in rounds, on the start pages' own origins only."""
     if not starts:
-        return []
+        return
     try:
         crawl = _Crawl([normalise(start) for start in starts])
     except BadUrlError as error:
         raise InputError(f"a start page is no address: {error}") from error
-    async with Fetcher(how) as fetcher:
-        while crawl.frontier and len(crawl.pages) < max_pages:
-            some = crawl.next_round(max_pages - len(crawl.pages))
-            for page in await asyncio.gather(*(_read(fetcher, url) for url in some)):
-                crawl.take(page)
+    # The loop stands still between rounds, so no more than one round of pages is in memory.
+    with asyncio.Runner() as runner:
+        fetcher = Fetcher(how)
+        runner.run(fetcher.__aenter__())
+        try:
+            while crawl.frontier and crawl.count < max_pages:
+                some = crawl.next_round(max_pages - crawl.count)
+                for fetched in runner.run(_all_read(fetcher, some)):
+                    if (page := crawl.taken(fetched)) is not None:
+                        yield page
+        finally:
+            runner.run(fetcher.__aexit__(None, None, None))
     if crawl.frontier:
         log.warning("stopped after %d pages; %d more are known", max_pages, len(crawl.frontier))
-    log.info("read %d pages", len(crawl.pages))
-    return crawl.pages
+    log.info("read %d pages", crawl.count)
+
+
+async def _all_read(fetcher: Fetcher, urls: list[str]) -> list[Fetched]:
+    return await asyncio.gather(*(_read(fetcher, url) for url in urls))
 
 
 async def _read(fetcher: Fetcher, url: str) -> Fetched:
@@ -99,7 +100,7 @@ class _Crawl:
     def __init__(self, starts: list[str]) -> None:
         self.starts = frozenset(starts)
         self.frontier = deque(dict.fromkeys(starts))
-        self.pages: list[Page] = []
+        self.count = 0
         self._origins = {origin_of(url) for url in starts}
         self._seen = set(starts)
         self._read: set[str] = set()
@@ -108,26 +109,30 @@ class _Crawl:
         count = min(PAGES_AT_ONCE, room, len(self.frontier))
         return [self.frontier.popleft() for _ in range(count)]
 
-    def take(self, page: Fetched) -> None:
-        """Keep a page and the addresses it links to, unless it led away to another site.
+    def taken(self, page: Fetched) -> PageContent | None:
+        """Return what a page gives, unless it led away to another site; note where it leads.
 
         Raises:
             InputError: it is a start page and could not be read.
         """
         if page.outcome is not Outcome.KEPT:
             _report(page, is_start=page.url in self.starts)
-        elif _is_html(page) and page.final_url not in self._read:
-            if page.url in self.starts:  # a start page may have moved: from http to https, to www
-                self._origins.add(origin_of(page.final_url))
-            if origin_of(page.final_url) not in self._origins:
-                log.info("page %s leads to another site: %s", page.url, page.final_url)
-                return
-            self._read.add(page.final_url)
-            self.pages.append(Page(page.body, page.final_url, _charset(page.content_type)))
-            self._follow(page)
+            return None
+        if not _is_html(page) or page.final_url in self._read:
+            return None
+        if page.url in self.starts:  # a start page may have moved: from http to https, to www
+            self._origins.add(origin_of(page.final_url))
+        if origin_of(page.final_url) not in self._origins:
+            log.info("page %s leads to another site: %s", page.url, page.final_url)
+            return None
+        self._read.add(page.final_url)
+        self.count += 1
+        content = read_page(page.body, page.final_url, charset_of(page.content_type))
+        self._follow(content)
+        return content
 
-    def _follow(self, page: Fetched) -> None:
-        for link in links_of(page.body, page.final_url):
+    def _follow(self, content: PageContent) -> None:
+        for link in content.links():
             if link not in self._seen and origin_of(link) in self._origins and _is_page(link):
                 self._seen.add(link)
                 self.frontier.append(link)
@@ -143,11 +148,17 @@ def _report(page: Fetched, *, is_start: bool) -> None:
 
 
 def _is_html(page: Fetched) -> bool:
-    kind = page.content_type.partition(";")[0].strip().lower()
-    return kind in ("text/html", "application/xhtml+xml") or (not kind and b"<" in page.body[:512])
+    kind = media_type_of(page.content_type)
+    return kind in HTML_TYPES or (not kind and b"<" in page.body[:512])
 
 
-def _charset(content_type: str) -> str:
+def media_type_of(content_type: str) -> str:
+    """Return the media type that a Content-Type header names, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def charset_of(content_type: str) -> str:
+    """Return the charset that a Content-Type header names, or an empty text."""
     found = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
     return found.group(1) if found else ""
 

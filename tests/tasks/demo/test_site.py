@@ -14,7 +14,7 @@ from tasks.demo.facts import MANIFEST, SiteFacts, read_lines
 from tasks.demo.planting import Site
 from tasks.demo.site import build_site
 from tasks.errors import InputError
-from tasks.ingestion.candidates import candidates_of
+from tasks.ingestion.candidates import read_page
 
 HOW = Site(pictures=401, seed_pictures=13, evaluation_pictures=17, per_page=7, port=18037)
 
@@ -69,7 +69,7 @@ def test_the_crawler_reads_the_same_pairs_off_the_pages(facts: SiteFacts) -> Non
     read = {
         (candidate.url.removeprefix(facts.base_url), candidate.text)
         for page in pages_of(facts)
-        for candidate in candidates_of(page.read_bytes(), f"{facts.base_url}/{page.name}")
+        for candidate in read_page(page.read_bytes(), f"{facts.base_url}/{page.name}").candidates
     }
     assert read == {(row["url"], row["text"]) for row in read_lines(facts.truth_path)}
 

@@ -1,8 +1,10 @@
 """A crawl reads a site's own pages, each once and no more than it may; files are pages too."""
 
 import gzip
+from collections.abc import Generator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from tasks.errors import InputError
@@ -119,13 +121,38 @@ def test_files_and_folders_of_pages_are_read_in_order(tmp_path: Path) -> None:
     assert names([str(single), str(tmp_path / "site")]) == ["a.jpg", "b.jpg", "c.jpg"]
 
 
+def test_pages_of_any_store_are_read() -> None:
+    store = fsspec.filesystem("memory")
+    for name in ("a.html", "b.HTM", "c.txt", "_d.html", "sub/e.xhtml"):
+        store.pipe_file(f"/pages/{name}", f'<img src="http://a.org/{name}.jpg">'.encode())
+    source = Source(batch="web", pages=("memory://pages", "memory://pages/sub/*.xhtml"))
+    assert [(one.url, one.page_url) for one in page_candidates(source, HOW)] == [
+        ("http://a.org/a.html.jpg", "memory:///pages/a.html"),
+        ("http://a.org/b.HTM.jpg", "memory:///pages/b.HTM"),
+        ("http://a.org/sub/e.xhtml.jpg", "memory:///pages/sub/e.xhtml"),
+        ("http://a.org/sub/e.xhtml.jpg", "memory:///pages/sub/e.xhtml"),
+    ]
+
+
+def test_pages_are_let_go_as_they_are_read() -> None:
+    with web(chain(40)) as site:
+        source = Source(batch="web", pages=(f"{site.url}/0.html",))
+        found = page_candidates(source, HOW)
+        assert next(found).url == f"{site.url}/0.jpg"
+        assert sum(n for path, n in site.asked.items() if path.endswith(".html")) == 1
+        assert isinstance(found, Generator)
+        found.close()
+
+
 @pytest.mark.parametrize(
     ("page", "said"),
     [
         ("http://[::1/", "a start page is no address"),
         ("http://127.0.0.2/", "ssrf_blocked"),
-        ("{folder}", "neither an HTML file nor a folder that holds some"),
-        ("{folder}/absent.html", "neither an HTML file nor a folder that holds some"),
+        ("{folder}", "holds nothing that can be read; it is a file, a folder or a pattern"),
+        ("{folder}/absent.html", "absent.html does not exist or holds nothing"),
+        ("{folder}/*.html", "does not exist or holds nothing"),
+        ("nosuch://a/b.html", "cannot be read .Protocol not known: nosuch"),
     ],
 )
 def test_a_start_that_cannot_be_read_is_one_line(tmp_path: Path, page: str, said: str) -> None:
