@@ -4,6 +4,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,34 @@ def writable(root: str) -> Iterator[None]:
                 "user may write to"
             ) from error
         raise
+
+
+def part_name(name: str) -> str:
+    """Return a name of this process's own for a file that is being written as `name`."""
+    return f".{name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part"
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove the parts in a folder whose process on this machine is no more."""
+    here = socket.gethostname()
+    for part in folder.glob(".*.part"):
+        host, _, process = part.name.removesuffix(".part").rpartition(".")[0].rpartition(".")
+        if host.endswith(f".{here}") and process.isdecimal() and not _is_running(int(process)):
+            part.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # no Linux
+        return True
+    return state != "Z"  # ended, and its parent has not asked how
 
 
 def make_durable(path: Path) -> None:

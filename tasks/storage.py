@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from typing import Any
 
 import fsspec
 
-from tasks.disk import make_durable, writable
+from tasks.disk import make_durable, part_name, remove_orphans, writable
 from tasks.errors import LakeError
 
 LOCAL_PROTOCOLS = ("file", "local")
@@ -158,9 +157,14 @@ class Lake:
 
     def _temporary_for(self, target: str) -> Path:
         # Beside the target: a rename within one file system is atomic, a move across two a copy.
-        name = f".{target.rsplit('/', 1)[-1]}.{uuid.uuid4().hex[:8]}.part"
+        name = part_name(target.rsplit("/", 1)[-1])
         folder = Path(target).parent if self.is_local else Path(tempfile.gettempdir())
         return folder / name
+
+    def sweep(self, folder: str) -> None:
+        """Remove what processes that were killed have left unfinished in a folder of this disk."""
+        if self.is_local:
+            remove_orphans(self.local_path(folder))
 
     def publish_bytes(self, relative: str, content: bytes) -> None:
         """Publish a small file whole or not at all."""

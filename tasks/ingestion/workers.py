@@ -19,6 +19,7 @@ from typing import Any
 from tasks.errors import LakeError
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
+from tasks.ingestion.recording import RUN, STAGE
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.worker import NEXT, reporting
@@ -52,6 +53,9 @@ def ingest(
             committed stays.
     """
     seen = watch or (lambda _: None)
+    for batch in {shard.batch for shard in shards}:
+        for folder in (f"web/{batch}", f"captions/{RUN}/{batch}", f"commits/{STAGE}/{RUN}/{batch}"):
+            lake.sweep(folder)
     count = max(1, min(processes, len(shards)))
     if count == 1:
         return run(_alone(lake, shards, how, seen))

@@ -117,6 +117,47 @@ def test_a_run_killed_in_mid_shard_ends_with_the_rows_of_one_that_was_not(
     assert not list(root.rglob("*.part"))
 
 
+TIMES = ("fetched_at", "seconds", "attempts")
+
+
+def content(lake: Lake) -> tuple[list[dict[str, object]], dict[str, bytes]]:
+    """All rows without what the clock decides, and the tars."""
+    found = [{k: v for k, v in row.items() if k not in TIMES} for row in web_rows(lake)]
+    tars = {name: Path(lake.path(name)).read_bytes() for name in lake.glob("web/*/*.tar")}
+    return found, tars
+
+
+def test_killed_again_and_again_it_comes_to_the_rows_and_bytes_of_a_run_that_was_not(
+    tmp_path: Path,
+) -> None:
+    with gated_site() as site:
+        site.gate.set()
+        given = site.table(tmp_path / "urls.csv", 60)
+        given.write_text(given.read_text() + f"{site.url}/gone.jpg,none\nno address,none\n")
+        lakes = [tmp_path / "killed", tmp_path / "whole"]
+        options = ["--shard-size", "7", "--processes", "2", "--allow-private-hosts", "127.0.0.1"]
+        killed, whole = (
+            [sys.executable, "-m", "tasks.ingestion", str(given), str(lake), *options]
+            for lake in lakes
+        )
+        subprocess.run(whole, capture_output=True, check=True)
+        for so_many in (1, 12, 30, 45):
+            asked = sum(site.asked.values())
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen(killed, start_new_session=True, **quiet)
+            while sum(site.asked.values()) < asked + so_many and process.poll() is None:
+                time.sleep(0.002)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            for tar in lakes[0].glob("web/*/*.tar"):
+                with tarfile.open(tar) as opened:
+                    assert opened.getmembers()  # whole at every moment
+        subprocess.run(killed, capture_output=True, check=True)
+    assert content(Lake(str(lakes[0]))) == content(Lake(str(lakes[1])))
+    assert len(content(Lake(str(lakes[0])))[0]) == 62
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def near(jpeg: bytes) -> bytes:
     """The same picture, compressed harder: other bytes, the same look."""
     buffer = io.BytesIO()
