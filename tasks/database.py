@@ -14,8 +14,16 @@ import pyarrow as pa
 
 from sql.statements import statement
 from tasks.errors import LakeError
+from tasks.older import LATER
 from tasks.storage import Lake
 
+# What the columns of `tasks.older.LATER` are in DuckDB.
+TYPES = {
+    pa.uint64(): "ubigint",
+    pa.float32(): "float",
+    pa.int16(): "smallint",
+    pa.string(): "varchar",
+}
 PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
@@ -96,7 +104,8 @@ class Database:
     ) -> None:
         """Make a table, or a view, of Parquet files, with a column `path`; empty without files.
 
-        A lake in which a stage has not run yet is as good as any: its tables are empty.
+        A lake in which a stage has not run yet is as good as any: its tables are empty. In one
+        that is older than a column of LATER, the column is null.
 
         Raises:
             LakeError: a file is missing, damaged, or lacks a column.
@@ -104,9 +113,10 @@ class Database:
         if not files:
             self.keep(table, schema.append(pa.field("path", pa.string())).empty_table())
             return
-        columns = ", ".join(_quoted(name) for name in schema.names)
         try:
-            found = self._parquet(lake, files).project(f"{columns}, filename as path")
+            read = self._parquet(lake, files)
+            columns = ", ".join(_column(name, read.columns) for name in schema.names)
+            found = read.project(f"{columns}, filename as path")
             found.create_view(table) if as_view else found.create(table)
         except duckdb.Error as error:
             first = str(error).splitlines()[0]
@@ -156,6 +166,12 @@ def _used(text: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters a statement names: DuckDB refuses any other."""
     named = set(PARAMETER.findall(text))
     return {name: value for name, value in parameters.items() if name in named}
+
+
+def _column(name: str, there: Sequence[str]) -> str:
+    if name in LATER and name not in there:
+        return f"null::{TYPES[LATER[name]]} as {_quoted(name)}"
+    return _quoted(name)
 
 
 def _quoted(name: str) -> str:

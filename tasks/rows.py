@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.errors import LakeError
+from tasks.older import selected
 from tasks.storage import Lake
 
 
@@ -111,6 +112,8 @@ WEB = _schema(
     tar_size=pa.int64(),
     phash=pa.uint64(),
     dhash=pa.uint64(),
+    trimmed_phash=pa.uint64(),
+    trimmed_dhash=pa.uint64(),
     lap_var=pa.float32(),
     entropy=pa.float32(),
     bright_p1=pa.float32(),
@@ -119,9 +122,16 @@ WEB = _schema(
     colorfulness=pa.float32(),
     flat_frac=pa.float32(),
     edge_frac=pa.float32(),
+    axis_frac=pa.float32(),
 )
 
-DUPLICATES = _schema(key=pa.string(), keeper=pa.string(), method=pa.string(), distance=pa.int16())
+DUPLICATES = _schema(
+    key=pa.string(),
+    keeper=pa.string(),
+    keeper_batch=pa.string(),
+    method=pa.string(),
+    distance=pa.int16(),
+)
 
 CAPTIONS = _schema(
     caption_id=pa.string(),
@@ -152,6 +162,7 @@ CAPTIONS = _schema(
     is_filename=pa.bool_(),
     url_in_text=pa.bool_(),
     pii_flag=pa.bool_(),
+    complexity=pa.int16(),
     text_norm_hash=pa.uint64(),
 )
 
@@ -215,16 +226,12 @@ def vectors_table(
         images: float32 (N, E).
         texts: float32 (N, E).
     """
-    schema = vectors_schema(images.shape[1])
-    columns = [
-        pa.array([row["key"] for row in captions], pa.string()),
-        pa.array([row["caption_id"] for row in captions], pa.string()),
-        *(
-            pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
-            for vectors in (images, texts)
-        ),
+    names = [pa.array([row[n] for row in captions], pa.string()) for n in ("key", "caption_id")]
+    vectors = [
+        pa.FixedSizeListArray.from_arrays(pa.array(side.reshape(-1)), side.shape[1])
+        for side in (images, texts)
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays([*names, *vectors], schema=vectors_schema(images.shape[1]))
 
 
 def key_of(normalised_url: str) -> str:
@@ -257,7 +264,7 @@ def write_rows(lake: Lake, relative: str, table: pa.Table) -> None:
 
 
 def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one Parquet file.
+    """Read one Parquet file; what an older lake lacks is null.
 
     Raises:
         LakeError: it is missing or damaged; names the file and what to do.
@@ -269,7 +276,7 @@ def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -
             table = pq.ParquetFile(file, pre_buffer=False).read(
                 list(columns) if columns else None, use_threads=False
             )
-            return table.select(list(columns)) if columns else table
+            return selected(table, columns) if columns else table
     except FileNotFoundError as error:
         raise LakeError(
             f"{relative} is missing in {lake.root}; run the stage that writes it first"

@@ -1,10 +1,18 @@
--- Which pictures repeat another one?
+-- Which pictures repeat another one, of their batch or of an earlier one?
 -- reads raw_duplicate; returns a row a duplicate, with its batch from the path
-select
-    parse_path(path)[-2] as batch,
-    key,
-    keeper,
-    method,
-    distance
-from raw_duplicate
-where key <> keeper
+with
+
+named as (
+    select
+        parse_path(path)[-2] as batch,
+        key,
+        keeper,
+        -- Lakes from before batches were compared with each other do not name it.
+        coalesce(keeper_batch, parse_path(path)[-2]) as keeper_batch,
+        method,
+        distance
+    from raw_duplicate
+)
+
+select * from named
+where (key, batch) <> (keeper, keeper_batch)

@@ -1,26 +1,36 @@
 -- Which pictures repeat another one?
--- reads v_duplicate_groups; returns batch and key of the largest groups: the one that is kept, then its copies
+-- reads v_duplicate_groups, duplicate; returns batch and key of the largest groups: the one that is kept, then its copies
 with
 
 groups as (
     select
+        row_number() over (order by copies desc, keeper, batch) as place,
         batch,
-        keeper,
-        [keeper] || keys as members,
-        copies,
-        row_number() over (order by copies desc, keeper, batch) as place
+        keeper
     from v_duplicate_groups
+    qualify place <= $most
 ),
 
 members as (
     select
         place,
+        1 as nth,
         batch,
-        copies,
-        unnest(members[:4]) as key,
-        generate_subscripts(members[:4], 1) as nth
+        keeper as key
     from groups
-    where place <= $most
+    union all
+    select
+        groups.place,
+        1 + row_number() over (
+            partition by groups.place
+            order by duplicate.distance, duplicate.key, duplicate.batch
+        ) as nth,
+        duplicate.batch,
+        duplicate.key
+    from groups
+    join duplicate
+        on duplicate.keeper_batch = groups.batch
+        and duplicate.keeper = groups.keeper
 )
 
 select
@@ -28,4 +38,5 @@ select
     batch,
     key
 from members
+where nth <= 4
 order by place, nth

@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import rows
+from tasks.database import Database
 from tasks.errors import LakeError
 from tasks.storage import Lake, open_lake
 from tests.watched import reading_threads
 
 TWINS = [
-    {"key": "b", "keeper": "a", "method": "sha256", "distance": 0},
-    {"key": "c", "keeper": "a", "method": "phash", "distance": 3},
+    {"key": "b", "keeper": "a", "keeper_batch": "web", "method": "sha256", "distance": 0},
+    {"key": "c", "keeper": "a", "keeper_batch": "web", "method": "phash", "distance": 3},
 ]
 
 
@@ -40,6 +41,21 @@ def test_a_missing_a_damaged_and_a_foreign_file_are_one_line_each(lake: Lake) ->
         rows.read_rows(lake, "damaged.parquet")
     with pytest.raises(LakeError, match=r"t\.parquet .* is not a readable Parquet file .*phash"):
         rows.read_rows(lake, "t.parquet", ["key", "phash"])
+
+
+def test_what_was_added_since_a_file_was_written_reads_as_null(lake: Lake) -> None:
+    table = rows.table_of(TWINS, rows.DUPLICATES)
+    rows.write_rows(lake, "old.parquet", table.drop_columns(["keeper_batch"]))
+    rows.write_rows(lake, "new.parquet", table)
+    assert rows.read_all(lake, "old.parquet", rows.DUPLICATES).schema == rows.DUPLICATES
+    old, new = [None, None], ["web", "web"]
+    for files, expected in ((["old"], old), (["new"], new), (["new", "old"], old + new)):
+        with Database() as database:
+            database.load("t", lake, [f"{file}.parquet" for file in files], rows.DUPLICATES)
+            found = database.ask("select key, keeper_batch from t order by keeper_batch")
+        assert sorted(str(row["keeper_batch"]) for row in found) == sorted(map(str, expected))
+    asked = rows.read_rows(lake, "old.parquet", ["keeper_batch", "key"])
+    assert asked.to_pydict() == {"keeper_batch": old, "key": ["b", "c"]}
 
 
 def test_a_column_that_no_schema_knows_is_a_defect() -> None:
