@@ -142,10 +142,11 @@ def _verdict(rival: Sequence[Run], ours: Sequence[Run]) -> str:
     memory = _median(ours, _rss_mb) / _median(rival, _rss_mb)
     noise = max(run.cost.others for run in (*rival, *ours))
     doubt = f"; others took up to {noise:.1f} cores: run it again on a quiet machine"
+    noted = doubt if noise > MOST_NOISE else ""
     return (
         f"{scheme}: {cpu:.2f}x fewer CPU-ms a URL than {rival[0].contender} (goal {GOALS[scheme]}: "
         f"{_met(cpu >= GOALS[scheme])}), {wall:.2f}x its images/s, {memory:.2f} of its RSS "
-        f"(goal {MEMORY_GOAL}: {_met(memory <= MEMORY_GOAL)}){doubt if noise > MOST_NOISE else ''}\n"
+        f"(goal {MEMORY_GOAL}: {_met(memory <= MEMORY_GOAL)}){noted}\n"
     )
 
 
