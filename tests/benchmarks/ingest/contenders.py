@@ -84,7 +84,7 @@ def _our_command(job: Job) -> list[str]:
         "--processes": job.processes,
         "--image-size": job.image_size,
         "--resize-mode": job.resize_mode,
-        "--jpeg-quality": job.encode_quality,
+        "--encode-quality": job.encode_quality,
         "--shard-size": job.shard_size,
         "--timeout-s": job.timeout_s,
         "--allow-private-hosts": ",".join(HOSTS),
