@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from tasks.errors import CapliftError
+from tasks.ingestion.budget import Budget
 from tasks.ingestion.fetch import Fetcher
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.images import Picture, stored_picture
@@ -43,6 +44,7 @@ class Engine:
         self._open: set[OpenShard] = set()
         self._pending = 0
         self._moved = asyncio.Event()
+        self._budget = Budget(how.max_memory_bytes)
 
     async def run(self, next_shard: NextShard) -> None:
         """Ingest shards until `next_shard` returns None; those that are committed are left.
@@ -57,7 +59,7 @@ class Engine:
             async with AsyncExitStack() as stack:
                 self._decoding = stack.enter_context(_one_thread("decode"))
                 self._writing = stack.enter_context(_one_thread("write"))
-                self._fetcher = await stack.enter_async_context(Fetcher(self._how))
+                self._fetcher = await stack.enter_async_context(Fetcher(self._how, self._budget))
                 group = await stack.enter_async_context(asyncio.TaskGroup())
                 while (shard := await self._next(next_shard)) is not None:
                     opened = await self._on(self._writing, "write", OpenShard, self._lake, shard)
@@ -95,9 +97,12 @@ class Engine:
             async with self._fetcher.turn(url):
                 moved("network")
                 fetched = await self._fetcher.get(url)
-                moved("decoding")
+            moved("decoding")
+            try:
                 decoding = (opened, index, fetched, self._how)
                 picture = await self._on(self._decoding, "decode", _decoded, *decoding)
+            finally:
+                fetched.release()
         self._count(picture)
         opened.left -= 1
         self._pending -= 1

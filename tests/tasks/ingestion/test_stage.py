@@ -143,8 +143,9 @@ def test_killed_again_and_again_it_comes_to_the_rows_and_bytes_of_a_run_that_was
         subprocess.run(whole, capture_output=True, check=True)
         for so_many in (1, 12, 30, 45):
             asked = sum(site.asked.values())
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            process = subprocess.Popen(killed, start_new_session=True, **quiet)
+            process = subprocess.Popen(
+                killed, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             while sum(site.asked.values()) < asked + so_many and process.poll() is None:
                 time.sleep(0.002)
             os.killpg(process.pid, signal.SIGKILL)
