@@ -1,7 +1,6 @@
 """What an answer gives: a body within its limits of bytes, speed and memory, or a refusal."""
 
 import time
-from dataclasses import replace
 
 import aiohttp
 
@@ -17,20 +16,16 @@ from tasks.rows import Outcome
 
 WITH_BODY = frozenset({200, 203})  # 203: a proxy on the way changed what the site sent
 WITHOUT_BODY = frozenset({204, 205})
+MOST_BLOCKS = 256  # tiny ones weigh more than what is in them
 STEP = 256 << 10  # bytes that a body of unknown length asks of the budget at a time
 
 
-def seen_of(url: str, address: str, answer: aiohttp.ClientResponse) -> Fetched:
-    """Return what is known of a URL once the headers of an answer are there."""
-    headers = answer.headers
-    return Fetched(
-        url,
-        Outcome.KEPT,
-        http_status=answer.status,
-        final_url=address,
-        content_type=storable(headers.get("Content-Type", "")),
-        retry_after_s=retry_after_s(headers.get("Retry-After", ""), time.time()),
-    )
+def note_headers(way: Way, address: str, answer: aiohttp.ClientResponse) -> None:
+    """Note what the headers of an answer say of a URL."""
+    way.http_status = answer.status
+    way.final_url = address
+    way.content_type = storable(answer.headers.get("Content-Type", ""))
+    way.retry_after_s = retry_after_s(answer.headers.get("Retry-After", ""), time.time())
 
 
 class Reader:
@@ -52,11 +47,11 @@ class Reader:
         if answer.status in WITHOUT_BODY:
             raise way.refused(Outcome.EMPTY_BODY, f"HTTP {answer.status}")
         if answer.status not in WITH_BODY:
-            way.seen = replace(way.seen, may_pass=answer.status in PASSING_STATUSES)
-            raise way.refused(Outcome.HTTP_ERROR, f"HTTP {answer.status}")
+            passes = answer.status in PASSING_STATUSES
+            raise way.refused(Outcome.HTTP_ERROR, f"HTTP {answer.status}", may_pass=passes)
         if way.is_robots:
             body = await read_body(answer, ROBOTS_MAX_BYTES, way.clock, None)
-            return replace(way.seen, body=body)
+            return way.ended(Outcome.KEPT, body=body)
         # Before the body is read: a site that opts out should not pay for sending it.
         self._check_opt_outs(way, answer)
         if (answer.content_length or 0) > self._how.max_bytes:
@@ -81,7 +76,7 @@ class Reader:
             raise way.refused(Outcome.EMPTY_BODY, "the body is empty")
         if hold is not None:
             hold.settle(len(body))
-        return replace(way.seen, body=body, hold=hold)
+        return way.ended(Outcome.KEPT, body=body, hold=hold)
 
     def _check_opt_outs(self, way: Way, answer: aiohttp.ClientResponse) -> None:
         if not self._how.respect_opt_outs:
@@ -105,19 +100,23 @@ async def read_body(
         clock: of the URL; it ends a body that is too slow.
         hold: what pays for the memory.
     """
-    body = bytearray()
+    blocks: list[bytes] = []
+    size = 0
     with clock.watching():
         if hold is not None:
             is_packed = "Content-Encoding" in answer.headers
             await _cover(hold, 0 if is_packed else answer.content_length, clock)
         while block := await answer.content.readany():
-            body += block
-            clock.received(len(body))
-            if len(body) > limit:
+            blocks.append(block)
+            size += len(block)
+            clock.received(size)
+            if size > limit:
                 break
-            if hold is not None and len(body) > hold.size:
-                await _cover(hold, len(body) + STEP, clock)
-    return bytes(body)
+            if hold is not None and size > hold.size:
+                await _cover(hold, size + STEP, clock)
+            if len(blocks) == MOST_BLOCKS:
+                blocks = [b"".join(blocks)]
+    return b"".join(blocks)
 
 
 async def _cover(hold: Hold, size: int | None, clock: Clock) -> None:

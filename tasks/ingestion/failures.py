@@ -6,7 +6,7 @@ import ssl
 
 import aiohttp
 
-from tasks.ingestion.fetched import Fetched, storable
+from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.guard import BlockedAddressError
 from tasks.rows import Outcome
 
@@ -46,20 +46,11 @@ class RefusedError(Exception):
         self.fetched = fetched
 
 
-def failed(seen: Fetched, error: Exception) -> Fetched:
-    """Return what a URL ends with when the client raises; `seen` is what came before."""
-    outcome = outcome_of(error)
+def may_pass(error: Exception) -> bool:
+    """True when another try may end otherwise than with this exception."""
     reason = _os_error(error)
-    is_known = isinstance(reason, socket.gaierror) and reason.errno in NO_SUCH_NAME
-    return Fetched(
-        seen.url,
-        outcome,
-        message=storable(f"{type(error).__name__}: {error}"),
-        http_status=seen.http_status,
-        final_url=seen.final_url,
-        content_type=seen.content_type,
-        may_pass=outcome in PASSING and not is_known,
-    )
+    is_no_name = isinstance(reason, socket.gaierror) and reason.errno in NO_SUCH_NAME
+    return outcome_of(error) in PASSING and not is_no_name
 
 
 def outcome_of(error: Exception) -> Outcome:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin
@@ -17,12 +16,17 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
-from tasks.ingestion.addresses import Address, address_of, bad_address
-from tasks.ingestion.answers import Reader, seen_of
+from tasks.ingestion.addresses import Address, address_of, scheme_outcome
+from tasks.ingestion.answers import Reader, note_headers
 from tasks.ingestion.budget import Budget
-from tasks.ingestion.clock import Clock
-from tasks.ingestion.failures import LONGEST_WAIT_S, RefusedError, failed, pause_s
-from tasks.ingestion.fetched import Fetched
+from tasks.ingestion.failures import (
+    LONGEST_WAIT_S,
+    RefusedError,
+    may_pass,
+    outcome_of,
+    pause_s,
+)
+from tasks.ingestion.fetched import Fetched, storable
 from tasks.ingestion.guard import GuardedResolver, check_literal
 from tasks.ingestion.hosts import Breakers, Host, Hosts
 from tasks.ingestion.policy import product_of
@@ -120,18 +124,15 @@ class Fetcher:
         return await self._tried(url, Visit(None), is_robots=True)
 
     async def _tried(self, url: str, visit: Visit, *, is_robots: bool) -> Fetched:
-        began_s = time.monotonic()
-        clock = Clock(self.how, visit.waited_s)
-        way = Way(url, visit, clock, is_robots=is_robots)
+        way = Way(url, visit, self.how, is_robots=is_robots)
         try:
-            async with clock.limit:
+            async with way.clock.limit:
                 fetched = await self._try_again_and_again(way)
         except TimeoutError:
-            fetched = replace(way.seen, outcome=Outcome.TIMEOUT, message=clock.reason)
+            fetched = way.ended(Outcome.TIMEOUT, way.clock.reason)
         if way.is_asked:
             self._breakers.note(way.origin, fetched)
-        seconds = time.monotonic() - began_s
-        return replace(fetched, attempts=way.attempts, seconds=seconds, waited_s=clock.waited_s)
+        return fetched
 
     async def _try_again_and_again(self, way: Way) -> Fetched:
         for attempt in range(1, self.how.retries + 2):
@@ -152,9 +153,10 @@ class Fetcher:
         except RefusedError as refused:
             return refused.fetched
         except BadUrlError as error:
-            return replace(bad_address(way.url, error), http_status=way.seen.http_status)
+            return way.ended(scheme_outcome(error), storable(str(error)))
         except (OSError, aiohttp.ClientError, ValueError) as error:
-            return failed(way.seen, error)
+            said = storable(f"{type(error).__name__}: {error}")
+            return way.ended(outcome_of(error), said, may_pass=may_pass(error))
 
     async def _follow(self, way: Way) -> Fetched:
         """Follow redirects until a body or a refusal."""
@@ -171,8 +173,8 @@ class Fetcher:
             # encoded=True: a signed address must arrive as it was spelled.
             request = self._session.get(URL(address.url, encoded=True), allow_redirects=False)
             async with request as answer:
-                way.seen = seen_of(way.url, address.url, answer)
-                self._pace(host, way.seen, asked_at_s)
+                note_headers(way, address.url, answer)
+                _pace(host, way, asked_at_s)
                 if answer.status not in REDIRECTS:
                     return await self._reader.read(way, answer)
                 location = answer.headers.get("Location", "")
@@ -186,7 +188,7 @@ class Fetcher:
         """Raise when an address may not be asked at all, or asking it is of no use now."""
         way.is_asked = False
         way.origin = address.origin
-        refused = self._breakers.refusal(address.origin, way.url)
+        refused = self._breakers.refusal(address.origin)
         if refused is None:
             check_literal(address.host, self.how.allow_private_hosts)
             if self.how.respect_robots and not way.is_robots:
@@ -194,16 +196,19 @@ class Fetcher:
                 if rules is None:
                     with way.clock.stopped():  # rules have a deadline of their own
                         rules = await self._robots.read(address.origin)
-                refused = refusal(rules, way.url, address.target)
+                refused = refusal(rules, address.target)
         if refused is not None:
-            raise RefusedError(refused)
+            status = way.http_status if refused.http_status is None else refused.http_status
+            way.http_status = status
+            raise way.refused(refused.outcome, refused.message)
 
-    def _pace(self, host: Host, seen: Fetched, asked_at_s: float) -> None:
-        """Ask a host more slowly that says it is asked too fast, and faster again later."""
-        wait_s = seen.retry_after_s
-        if seen.http_status == 429 or (seen.http_status == 503 and wait_s is not None):
-            host.slow_down(asked_at_s)
-            if wait_s is not None and wait_s <= LONGEST_WAIT_S:
-                host.pause(wait_s)
-        else:
-            host.speed_up()
+
+def _pace(host: Host, way: Way, asked_at_s: float) -> None:
+    """Ask a host more slowly that says it is asked too fast, and faster again later."""
+    wait_s = way.retry_after_s
+    if way.http_status == 429 or (way.http_status == 503 and wait_s is not None):
+        host.slow_down(asked_at_s)
+        if wait_s is not None and wait_s <= LONGEST_WAIT_S:
+            host.pause(wait_s)
+    else:
+        host.speed_up()

@@ -149,8 +149,8 @@ class Breakers:
     def __init__(self) -> None:
         self._troubles: OrderedDict[str, _Trouble] = OrderedDict()
 
-    def refusal(self, origin: str, url: str) -> Fetched | None:
-        """Return what the URL ends with when it is not worth asking, or None when it is."""
+    def refusal(self, origin: str) -> Fetched | None:
+        """Return what a URL ends with that is not worth asking, or None when it is."""
         trouble = self._troubles.get(origin)
         if trouble is None or trouble.weight < OPEN_AT:
             return None
@@ -159,8 +159,7 @@ class Breakers:
             trouble.open_until_s = now_s + OPEN_S  # this one is the trial
             return None
         said = f"not asked: {trouble.failures} of this site failed in a row, the last with "
-        said += trouble.last.message.removeprefix(said)
-        return replace(trouble.last, url=url, message=said, may_pass=False, attempts=0)
+        return replace(trouble.last, message=said + trouble.last.message)
 
     def is_open(self, origin: str) -> bool:
         """True when `refusal` would refuse; this asks for no trial."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.rules import Rules
@@ -16,6 +16,7 @@ FAILED_TTL_S = 60.0
 MOST_ORIGINS = 50_000  # remembered; most have no rules for us, and share these
 MOST_REMEMBERED_BYTES = 8 << 20  # of all their files
 NO_RULES = Rules({})
+DISALLOWED = Fetched("", Outcome.ROBOTS_TXT, message="robots.txt disallows it")
 
 
 class Robots:
@@ -89,13 +90,11 @@ class _Known:
     size: int = 0
 
 
-def refusal(rules: Rules | Fetched, url: str, target: str) -> Fetched | None:
-    """Return why a URL may not be asked, or None when it may."""
+def refusal(rules: Rules | Fetched, target: str) -> Fetched | None:
+    """Return what a URL ends with that may not be asked, or None when it may."""
     if isinstance(rules, Fetched):
-        return replace(rules, url=url)
-    if rules.allow(target):
-        return None
-    return Fetched(url, Outcome.ROBOTS_TXT, message="robots.txt disallows it")
+        return rules
+    return None if rules.allow(target) else DISALLOWED
 
 
 def _leaves_open(answer: Fetched) -> bool:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import replace
 
+from tasks.ingestion.budget import Hold
 from tasks.ingestion.clock import Clock
 from tasks.ingestion.failures import RefusedError
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.hosts import Host
+from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
 
 
@@ -100,23 +101,52 @@ class Way:
         attempts: tries that asked at all.
         origin: of the hop that is under way.
         is_asked: whether that one was asked.
-        seen: what the last answer said.
+        http_status, final_url, content_type, retry_after_s: of the last answer.
     """
 
-    def __init__(self, url: str, visit: Visit, clock: Clock, *, is_robots: bool) -> None:
+    def __init__(self, url: str, visit: Visit, how: Ingestion, *, is_robots: bool) -> None:
         self.url = url
         self.visit = visit
-        self.clock = clock
+        self.clock = Clock(how, visit.waited_s)
         self.is_robots = is_robots
         self.attempts = 0
+        self._began_s = time.monotonic()
         self.begin()
 
     def begin(self) -> None:
         """Begin another try."""
         self.origin = ""
         self.is_asked = False
-        self.seen = Fetched(self.url, Outcome.KEPT)
+        self.http_status: int | None = None
+        self.final_url = self.content_type = ""
+        self.retry_after_s: float | None = None
 
-    def refused(self, outcome: Outcome, message: str) -> RefusedError:
-        """Return what to raise when the URL ends here."""
-        return RefusedError(replace(self.seen, outcome=outcome, message=message))
+    def ended(
+        self,
+        outcome: Outcome,
+        message: str = "",
+        *,
+        may_pass: bool = False,
+        body: bytes = b"",
+        hold: Hold | None = None,
+    ) -> Fetched:
+        """Return what the URL gave if it ends here."""
+        return Fetched(
+            self.url,
+            outcome,
+            body,
+            message,
+            self.http_status,
+            self.final_url,
+            self.content_type,
+            self.attempts,
+            time.monotonic() - self._began_s,
+            self.clock.waited_s,
+            self.retry_after_s,
+            may_pass,
+            hold,
+        )
+
+    def refused(self, outcome: Outcome, message: str, *, may_pass: bool = False) -> RefusedError:
+        """Return what to raise when the URL ends here without a body."""
+        return RefusedError(self.ended(outcome, message, may_pass=may_pass))
