@@ -1,7 +1,12 @@
 """Text signals are what counting by hand gives, and no text takes long."""
 
-import pytest
+import unicodedata
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import rows
 from tasks.ingestion.texts import norm_hash, text_signals
 
 
@@ -15,6 +20,65 @@ def test_counts_and_shares_are_those_of_paper_and_pencil() -> None:
     assert found["special_ratio"] == pytest.approx(2 / 16)
     assert found["upper_ratio"] == pytest.approx(4 / 16)
     assert found["word_rep"] == pytest.approx(1 - 3 / 5)  # a, cat, 42
+
+
+def slow_shares(text: str) -> dict[str, float]:
+    """Shares of one line of NFKC text, a character at a time."""
+    counts = {
+        "alpha_ratio": sum(c.isalpha() or c.isspace() for c in text),
+        "digit_ratio": sum(c.isdigit() for c in text),
+        "special_ratio": sum(not c.isalnum() and not c.isspace() for c in text),
+        "upper_ratio": sum(c.isupper() for c in text),
+    }
+    return {name: count / len(text) for name, count in counts.items()}
+
+
+@given(st.text(min_size=1, max_size=60))
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_shares_are_those_of_counting_character_by_character(text: str) -> None:
+    # Half of the texts are cut down to ASCII, which is counted in another way.
+    for one in (text, text.encode("ascii", "ignore").decode()):
+        folded = " ".join(unicodedata.normalize("NFKC", one).split())
+        if folded:
+            found = text_signals(one)
+            slow = slow_shares(folded)
+            assert {name: found[name] for name in slow} == pytest.approx(slow)
+
+
+def test_every_ascii_character_is_counted_as_python_sees_it() -> None:
+    text = "".join(map(chr, range(128)))
+    folded = " ".join(text.split())
+    found = text_signals(text)
+    slow = slow_shares(folded)
+    assert {name: found[name] for name in slow} == pytest.approx(slow)
+
+
+def test_every_signal_has_its_column() -> None:
+    assert set(text_signals("a cat")) <= set(rows.CAPTIONS.names)
+
+
+# Names (different ones) and relations, by hand.
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 0),
+        ("photo of the", 0),
+        ("42 7", 0),
+        ("dog", 1),
+        ("a dog, the dog and a DOG", 1),
+        ("a brown dog sitting on a red sofa", 4 + 2),
+        ("a cat in a box in a box", 2 + 2),
+        (" ".join(f"w{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(400)), 255),
+    ],
+)
+def test_complexity_counts_names_and_relations(text: str, expected: int) -> None:
+    assert text_signals(text)["complexity"] == expected
+
+
+def test_a_long_text_is_no_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert text_signals("a brown dog runs over the green meadow " * 30)["lang"] == "en"
+    assert not caplog.records
 
 
 def test_a_text_that_loops_has_few_different_five_grams() -> None:
