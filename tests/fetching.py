@@ -1,5 +1,6 @@
 """Addresses fetched by one client, as ingestion fetches them, with limits that end soon."""
 
+import asyncio
 from collections.abc import Sequence
 
 from tasks.ingestion.fetch import Fetcher
@@ -36,3 +37,18 @@ def one(answer: Answer, how: Ingestion | None = None) -> tuple[Fetched, int]:
     with web({"/x": answer}) as site:
         (found,) = fetched([f"{site.url}/x"], how or quick())
         return found, site.asked["/x"]
+
+
+def fetched_together(urls: Sequence[str], how: Ingestion) -> list[Fetched]:
+    """Fetch addresses at the same time, as one client."""
+
+    async def fetch_all() -> list[Fetched]:
+        async with Fetcher(how) as fetcher:
+
+            async def get(url: str) -> Fetched:
+                async with fetcher.turn(url):
+                    return await fetcher.get(url)
+
+            return await asyncio.gather(*map(get, urls))
+
+    return run(fetch_all())

@@ -1,6 +1,5 @@
 """Tables of addresses, ingested, and the rows that came of it."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,3 @@ def ingested(lake: Lake, folder: Path, urls: list[str], how: Ingestion = HOW) ->
 
 def web_rows(lake: Lake) -> list[dict[str, Any]]:
     return rows.read_all(lake, "web/*/*.parquet", rows.WEB).to_pylist()
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -114,3 +114,10 @@ def web(answers: Mapping[str, Answer], host: str = "127.0.0.1") -> Iterator[Web]
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def unused_port() -> int:
+    """Return a port of this machine where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -6,7 +6,7 @@ import ssl
 
 import aiohttp
 
-from tasks.ingestion.fetched import Fetched
+from tasks.ingestion.fetched import Fetched, storable
 from tasks.ingestion.guard import BlockedAddressError
 from tasks.rows import Outcome
 
@@ -51,6 +51,12 @@ def may_pass(error: Exception) -> bool:
     reason = _os_error(error)
     is_no_name = isinstance(reason, socket.gaierror) and reason.errno in NO_SUCH_NAME
     return outcome_of(error) in PASSING and not is_no_name
+
+
+def said_of(error: Exception) -> str:
+    """Return a line on what the client raised, without the status 400 it makes up for itself."""
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return storable(f"{type(error).__name__}: {said}")
 
 
 def outcome_of(error: Exception) -> Outcome:

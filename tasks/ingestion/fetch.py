@@ -25,6 +25,7 @@ from tasks.ingestion.failures import (
     may_pass,
     outcome_of,
     pause_s,
+    said_of,
 )
 from tasks.ingestion.fetched import Fetched, storable
 from tasks.ingestion.guard import GuardedResolver, check_literal
@@ -155,8 +156,7 @@ class Fetcher:
         except BadUrlError as error:
             return way.ended(scheme_outcome(error), storable(str(error)))
         except (OSError, aiohttp.ClientError, ValueError) as error:
-            said = storable(f"{type(error).__name__}: {error}")
-            return way.ended(outcome_of(error), said, may_pass=may_pass(error))
+            return way.ended(outcome_of(error), said_of(error), may_pass=may_pass(error))
 
     async def _follow(self, way: Way) -> Fetched:
         """Follow redirects until a body or a refusal."""
@@ -180,7 +180,7 @@ class Fetcher:
                 location = answer.headers.get("Location", "")
             if not location:
                 raise way.refused(Outcome.PROTOCOL, "a redirect without a Location")
-            address = address_of(urljoin(address.url, location))
+            address = address_of(_joined(address.url, location))
         said = "redirects lead in a circle" if address.url in met else "redirects lead on and on"
         raise way.refused(Outcome.TOO_MANY_REDIRECTS, f"{said} (after {len(met)})")
 
@@ -201,6 +201,13 @@ class Fetcher:
             status = way.http_status if refused.http_status is None else refused.http_status
             way.http_status = status
             raise way.refused(refused.outcome, refused.message)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise BadUrlError(location) from error
 
 
 def _pace(host: Host, way: Way, asked_at_s: float) -> None:

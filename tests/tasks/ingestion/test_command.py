@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.gated_site import gated_site
-from tests.ingested import table, unused_port
+from tests.ingested import table
+from tests.web import unused_port
 
 # Files may grow to 40 kB: a disk that is full in the middle of a shard, without a disk.
 ON_A_SMALL_DISK = (

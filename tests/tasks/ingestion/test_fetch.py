@@ -8,8 +8,7 @@ import pytest
 
 from tasks.rows import Outcome
 from tests.fetching import BODY, fetched, one, quick
-from tests.ingested import unused_port
-from tests.web import Answer, web
+from tests.web import Answer, unused_port, web
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 

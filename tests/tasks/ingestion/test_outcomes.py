@@ -10,8 +10,8 @@ from tasks.ingestion.settings import Source
 from tasks.ingestion.stage import plan
 from tasks.rows import Outcome
 from tasks.storage import Lake
-from tests.ingested import HOW, JPEG, ingested, unused_port
-from tests.web import Answer, Web, web
+from tests.ingested import HOW, JPEG, ingested
+from tests.web import Answer, Web, unused_port, web
 
 
 def hostile() -> dict[str, tuple[Answer, Outcome]]:
