@@ -24,6 +24,7 @@ DOORS = {
     },
     "altair": {"tasks/report/charts.py"},
     "duckdb": {"tasks/database.py"},
+    "fastwarc": {"tasks/ingestion/warc.py"},
     "fsspec": {"tasks/storage.py", "tasks/ingestion/places.py"},
     "mlflow": {"tasks/registry.py", "tasks/tracking.py"},
     "pyarrow.parquet": {"tasks/rows.py", "tasks/ingestion/tables.py"},

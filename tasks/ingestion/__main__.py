@@ -1,8 +1,9 @@
 """`python -m tasks.ingestion INPUT… LAKE`: pages and URL tables into a lake, without Prefect.
 
-An input is a URL table (.parquet .csv .tsv .json .jsonl .txt, .gz too), an HTML file, a folder of
-them or a start page; tables may lie on any store that fsspec knows, and so may the lake. The last
-line of stdout is a summary in JSON; all else is said on stderr. Run again it finishes what is left.
+An input is a URL table (.parquet .csv .tsv .json .jsonl .txt, .gz too), an archive (.warc .wat, .gz
+too), an HTML file, a folder or a pattern of one of these, or a start page; files may lie on any
+store that fsspec knows, and so may the lake. The last line of stdout is a summary in JSON; all else
+is said on stderr. Run again it finishes what is left.
 """
 
 import argparse
@@ -17,13 +18,13 @@ from tasks.commands import run_command
 from tasks.errors import InputError
 from tasks.ingestion.display import showing
 from tasks.ingestion.options import add_options, settings_from_options
+from tasks.ingestion.places import kind_of
 from tasks.ingestion.recording import RUN, STAGE, candidates_left
 from tasks.ingestion.retrying import retry_source
 from tasks.ingestion.sampling import estimate, sampled
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.stage import mark_duplicates, plan
 from tasks.ingestion.summary import Summary, summarise
-from tasks.ingestion.tables import is_table
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.workers import ingest
 from tasks.storage import Lake, Shard, open_lake
@@ -64,12 +65,12 @@ def main(given: Sequence[str]) -> None:
 
 
 def _source(arguments: argparse.Namespace, inputs: list[str]) -> Source:
-    return settings_from_options(
-        Source,
-        vars(arguments),
-        tables=tuple(place for place in inputs if is_table(place)),
-        pages=tuple(place for place in inputs if not is_table(place)),
-    )
+    kinds = {place: kind_of(place) for place in inputs}
+    places = {
+        kind: tuple(place for place in inputs if kinds[place] == kind)
+        for kind in ("pages", "archives", "tables")
+    }
+    return settings_from_options(Source, vars(arguments), **places)
 
 
 def _ingested(
@@ -121,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="try again, as a batch of their own, the failures of --batch that may pass",
     )
-    add_options(parser, Source, without=("batch", "pages", "tables", "kind", "retry_of"))
+    add_options(
+        parser, Source, without=("batch", "pages", "archives", "tables", "kind", "retry_of")
+    )
     add_options(parser, Ingestion)
     return parser
 

@@ -4,7 +4,7 @@ A page is read once, from its beginning to its end, and no further than `MAX_PAG
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
@@ -119,6 +119,20 @@ def folded(text: str) -> str:
     return " ".join(text.split())[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
 
 
+def shared_picture(facts: Mapping[str, str], title: str) -> tuple[str, str] | None:
+    """Return address and text of the picture that stands for a page where it is shared.
+
+    Args:
+        facts: contents of the page's meta elements by property or name, in lower case.
+        title: of the page, for a picture of which nothing else is said.
+    """
+    address = next(filter(None, map(facts.get, OPEN_GRAPH)), "")
+    if not address or is_inline(address):
+        return None
+    said = facts.get("og:image:alt") or facts.get("twitter:image:alt")
+    return address, said or facts.get("og:title") or title
+
+
 @dataclass(slots=True)
 class _Text:
     """The text of an element while it is read; what is beyond `most` characters is let go."""
@@ -203,12 +217,8 @@ class _Reading:
 
     def named(self) -> Iterator[tuple[str, str, str]]:
         """Yield the picture that stands for the page where it is shared."""
-        facts = self._facts
-        address = next(filter(None, map(facts.get, OPEN_GRAPH)), "")
-        if address and not is_inline(address):
-            said = facts.get("og:image:alt") or facts.get("twitter:image:alt")
-            title = self._title.folded() if self._title else ""
-            yield address, said or facts.get("og:title") or title, "og:image"
+        if shared := shared_picture(self._facts, self._title.folded() if self._title else ""):
+            yield (*shared, "og:image")
 
     def _image(self, tag: Tag) -> None:
         if tag.is_end or len(self._pictures) >= MAX_PICTURES:

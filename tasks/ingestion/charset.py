@@ -1,8 +1,9 @@
-"""The encoding of a page, found as browsers find it."""
+"""What kind of text a page is and in which encoding, found as browsers find it."""
 
 import codecs
 import re
 
+HTML_TYPES = ("text/html", "application/xhtml+xml")
 META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 META_WITHIN = 1024  # bytes; HTML standard, section 13.2.3.2
 BYTE_ORDER_MARKS = (
@@ -34,6 +35,17 @@ READ_AS = {
     "big5": "big5hkscs",
     "euc_kr": "cp949",
 }
+
+
+def media_type_of(content_type: str) -> str:
+    """Return the media type that a Content-Type header names, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def charset_of(content_type: str) -> str:
+    """Return the charset that a Content-Type header names, or an empty text."""
+    found = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
+    return found.group(1) if found else ""
 
 
 def decoded(html: bytes, charset: str = "") -> str:

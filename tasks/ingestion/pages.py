@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from tasks.errors import InputError
 from tasks.ingestion.candidates import MAX_PAGE_BYTES, Candidate, PageContent, read_page
+from tasks.ingestion.charset import HTML_TYPES, charset_of, media_type_of
 from tasks.ingestion.fetch import Fetcher
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.places import PAGES, files_of, open_bytes, reading
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 PAGE_SUFFIXES = ("", ".html", ".htm", ".xhtml", ".php", ".asp", ".aspx")
 PAGES_AT_ONCE = 16
-HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
 def page_candidates(source: Source, how: Ingestion) -> Iterator[Candidate]:
@@ -150,17 +149,6 @@ def _report(page: Fetched, *, is_start: bool) -> None:
 def _is_html(page: Fetched) -> bool:
     kind = media_type_of(page.content_type)
     return kind in HTML_TYPES or (not kind and b"<" in page.body[:512])
-
-
-def media_type_of(content_type: str) -> str:
-    """Return the media type that a Content-Type header names, in lower case."""
-    return content_type.partition(";")[0].strip().lower()
-
-
-def charset_of(content_type: str) -> str:
-    """Return the charset that a Content-Type header names, or an empty text."""
-    found = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
-    return found.group(1) if found else ""
 
 
 def _is_page(url: str) -> bool:

@@ -161,7 +161,13 @@ class Source:
     Attributes:
         batch: the batch's name in the lake.
         pages: addresses whose site is crawled, and .html files or folders of them.
-        tables: parquet, csv, tsv, jsonl or txt files (.gz too, any fsspec URL) of URLs and texts.
+        archives: WARC and WAT files, folders or patterns of them, on any store that fsspec knows.
+        tables: parquet, csv, tsv, json, jsonl or txt files of URLs and texts (.gz too), folders or
+            patterns of them, on any such store.
+        url_col: the tables' column of addresses; left out: url, image_url, src or link.
+        caption_col: of texts or lists of texts, or none; left out: caption, text, alt or title.
+        hash_col: of md5, sha1, sha256 or sha512 in hex that the bytes must have, or none; left out:
+            sha256, sha512 or md5.
         kind: "web" for alt-texts, "human" for captions that people wrote for the picture.
         max_pages: most pages read in all.
         retry_of: a finished batch whose failures that may pass are tried again.
@@ -169,7 +175,11 @@ class Source:
 
     batch: str
     pages: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    url_col: str = ""
+    caption_col: str = ""
+    hash_col: str = ""
     kind: str = "web"
     max_pages: int = 5000
     retry_of: str = ""
@@ -179,6 +189,8 @@ class Source:
             raise InputError(f"a batch is named like a folder, not {self.batch!r}")
         if self.kind not in KINDS:
             raise InputError(f"kind is one of {', '.join(KINDS)}, not {self.kind!r}")
-        if not self.pages and not self.tables and not self.retry_of:
-            raise InputError(f"batch {self.batch!r} has neither pages nor tables; give it one")
+        if not (self.pages or self.archives or self.tables or self.retry_of):
+            raise InputError(
+                f"batch {self.batch!r} has neither pages nor tables nor archives; give it one"
+            )
         at_least(1, self, "max_pages")

@@ -71,11 +71,6 @@ def table_candidates(place: str, columns: Columns | None = None) -> Iterator[Can
         raise InputError(f"the URL table {place} is empty; it wants rows with a url and a caption")
 
 
-def is_table(path: str) -> bool:
-    """True when a path is named like a URL table."""
-    return named(path).endswith(TABLES)
-
-
 def _reader_of(path: str) -> Callable[..., Iterable[Cells]]:
     name = named(path).removesuffix(".gz")
     readers: dict[str, Callable[..., Iterable[Cells]]] = {
