@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -100,12 +101,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def web(answers: Mapping[str, Answer], host: str = "127.0.0.1") -> Iterator[Web]:
+def web(
+    answers: Mapping[str, Answer], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Web]:
     """Serve paths at an address of this machine; every other path is a 404."""
     site = Web("", dict(answers))
     server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"site": site}))
     server.daemon_threads = True
-    site.url = f"http://{host}:{server.server_port}"
+    site.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}"
+    if tls is not None:  # each connection shakes hands in its own thread
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
