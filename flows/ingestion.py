@@ -7,7 +7,7 @@ from prefect.events import emit_event
 
 from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import Machine, this_machine
-from tasks.ingestion import stage, workers
+from tasks.ingestion import duplicates, stage, workers
 from tasks.ingestion.display import showing
 from tasks.ingestion.recording import RUN, STAGE, candidates_left
 from tasks.ingestion.settings import Ingestion, Source
@@ -18,7 +18,7 @@ READY = "caplift.ingestion.completed"  # infra/prefect.yaml starts capfilt on it
 
 plan = shard_task("plan {source.batch}", timeout_s=4 * 3600)(stage.plan)
 ingest = shard_task("ingest {shards[0]} and on", timeout_s=7 * 24 * 3600)(workers.ingest)
-mark_duplicates = shard_task("duplicates of {batch}")(stage.mark_duplicates)
+mark_duplicates = shard_task("duplicates of {batch}")(duplicates.mark_duplicates)
 
 
 @flow(name="ingestion", task_runner=runner())

@@ -5,7 +5,7 @@ through its fsspec file system.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,11 @@ class Database:
         """Run a statement and return its rows as an Arrow table."""
         text = statement(name)
         return self.connection.sql(text, params=_used(text, parameters)).to_arrow_table()
+
+    def batches(self, name: str, **parameters: Any) -> Iterator[pa.RecordBatch]:
+        """Run a statement and yield its rows as they come, however many there are."""
+        text = statement(name)
+        yield from self.connection.sql(text, params=_used(text, parameters)).to_arrow_reader()
 
     def create(self, table: str, name: str, **parameters: Any) -> None:
         """Make a table of a statement's rows."""

@@ -146,8 +146,10 @@ def evaluation_gallery(lake: Lake, batch: str, max_images: int = 0) -> Gallery:
     Raises:
         LakeError: there are none.
     """
-    twins = f"duplicates/ingestion/{batch}/*.parquet"
-    dropped = set(rows.read_all(lake, twins, rows.DUPLICATES).column("key").to_pylist())
+    listed = f"duplicates/ingestion/{batch}/*.parquet"
+    twins = rows.read_all(lake, listed, rows.DUPLICATES).to_pylist()
+    # A keeper in another batch is not evaluated here and stands for nothing.
+    dropped = {twin["key"] for twin in twins if twin["keeper_batch"] in (None, batch)}
     pictures: dict[str, Picture] = {}
     texts: dict[str, list[str]] = {}
     for shard in lake.planned(batch):

@@ -86,10 +86,14 @@ def write_batch(
     return shards
 
 
-def write_duplicates(lake: Lake, batch: str, twins: dict[str, tuple[str, int]]) -> None:
+def write_duplicates(
+    lake: Lake, batch: str, twins: dict[str, tuple[str, int]], *, keeper_batch: str = ""
+) -> None:
     """Record name -> (keeper's name, distance) as ingestion's dedup does."""
+    where = keeper_batch or batch
+    named = {"keeper_batch": where, "method": "phash"}
     found = [
-        {"key": key_of(batch, a), "keeper": key_of(batch, b), "method": "phash", "distance": d}
+        {"key": key_of(batch, a), "keeper": key_of(where, b), "distance": d, **named}
         for a, (b, d) in twins.items()
     ]
     shard = Shard(batch, "00000")

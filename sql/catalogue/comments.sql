@@ -68,7 +68,7 @@ of_column (column_name, comment) as (
     ('verdict', 'drop or flag, as the policy has it'),
     ('keeper', 'key of the picture that stands for this one'),
     ('keeper_batch', 'batch of the picture that stands for this one'),
-    ('method', 'sha256, phash, or chain: near the keeper by way of others'),
+    ('method', 'sha256 or phash'),
     ('distance', 'bits between the perceptual hashes'),
     ('trained_on', 'ids of the selections the model was trained on'),
     ('images', 'evaluated pictures'),

@@ -1,5 +1,6 @@
--- What share of the kept pictures of a batch are copies of another one?
+-- What share of the kept pictures of a batch are copies of another one of the batch?
 -- reads sample, duplicate; returns slice, metric, n
+-- copies of earlier batches are no sign of a feed that loops: a site that is crawled again is known
 select
     sample.batch as slice,
     avg((duplicate.key is not null)::int) as metric,
@@ -7,6 +8,7 @@ select
 from sample
 left join duplicate
     on duplicate.batch = sample.batch
+    and duplicate.keeper_batch = sample.batch
     and duplicate.key = sample.key
 where sample.outcome = 'kept'
 group by sample.batch

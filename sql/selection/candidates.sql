@@ -16,15 +16,47 @@ picture as (
     where outcome = 'kept'
 ),
 
+-- The picture that stands for others may lie in a batch that is not chosen from, or not be kept
+-- any more: then the first of those it stands for does.
+marked as (
+    select
+        picture.batch,
+        picture.key,
+        twin.keeper,
+        twin.distance,
+        keeper.key is not null as has_keeper,
+        row_number() over (
+            partition by twin.keeper_batch, twin.keeper
+            order by
+                least(picture.original_width, picture.original_height) desc nulls last,
+                picture.key,
+                picture.batch
+        ) as place
+    from (
+        select
+            parse_path(path)[-2] as batch,
+            key,
+            keeper,
+            -- Older lakes do not say it: there, batches were not compared with each other.
+            coalesce(keeper_batch, parse_path(path)[-2]) as keeper_batch,
+            distance
+        from duplicate
+    ) as twin
+    join picture using (batch, key)
+    left join picture as keeper
+        on keeper.batch = twin.keeper_batch
+        and keeper.key = twin.keeper
+    where (twin.batch, twin.key) <> (twin.keeper_batch, twin.keeper)
+),
+
 twin as (
     select
-        parse_path(path)[-2] as batch,
+        batch,
         key,
-        min_by(keeper, distance) as keeper,
-        min(distance) as duplicate_distance
-    from duplicate
-    where key <> keeper
-    group by all
+        keeper,
+        distance as duplicate_distance
+    from marked
+    where has_keeper or place > 1
 ),
 
 repeated as (

@@ -9,8 +9,10 @@ judged as (
         sha256,
         phash,
         dhash,
-        entropy,
-        flat_frac
+        trimmed_phash,
+        trimmed_dhash,
+        -- Nearly flat pictures all hash alike; there only equal bytes speak.
+        entropy >= $min_entropy and flat_frac <= $max_flat_frac as has_look
     from evaluation_web
     where outcome = 'kept'
 ),
@@ -22,39 +24,60 @@ picture as (
         sha256,
         phash,
         dhash,
-        entropy,
-        flat_frac
+        trimmed_phash,
+        trimmed_dhash,
+        entropy >= $min_entropy and flat_frac <= $max_flat_frac as has_look
     from web
     where outcome = 'kept'
 ),
 
--- Nearly flat pictures all hash alike; there only equal bytes speak.
-judged_band as (
+-- What lies inside a plain border is a look of its own.
+judged_look as (
     select
         phash,
-        dhash,
-        unnest(range(4)) as band,
-        (phash >> (16 * unnest(range(4)))) & 65535 as bits
+        dhash
     from judged
-    where
-        phash is not null
-        and entropy >= $min_entropy
-        and flat_frac <= $max_flat_frac
+    where has_look and phash is not null
+    union
+    select
+        trimmed_phash as phash,
+        trimmed_dhash as dhash
+    from judged
+    where has_look and trimmed_phash is not null
 ),
 
-picture_band as (
+picture_look as (
     select
         batch,
         key,
         phash,
-        dhash,
+        dhash
+    from picture
+    where has_look and phash is not null
+    union all
+    select
+        batch,
+        key,
+        trimmed_phash as phash,
+        trimmed_dhash as dhash
+    from picture
+    where has_look and trimmed_phash is not null
+),
+
+judged_band as (
+    select
+        *,
         unnest(range(4)) as band,
         (phash >> (16 * unnest(range(4)))) & 65535 as bits
-    from picture
-    where
-        phash is not null
-        and entropy >= $min_entropy
-        and flat_frac <= $max_flat_frac
+    from judged_look
+),
+
+picture_band as (
+    select
+        *,
+        unnest(range(4)) as band,
+        (phash >> (16 * unnest(range(4)))) & 65535 as bits
+    from picture_look
 ),
 
 alike as (

@@ -17,13 +17,14 @@ from collections.abc import Sequence
 from tasks.commands import run_command
 from tasks.errors import InputError
 from tasks.ingestion.display import showing
+from tasks.ingestion.duplicates import mark_duplicates
 from tasks.ingestion.options import add_options, settings_from_options
 from tasks.ingestion.places import kind_of
 from tasks.ingestion.recording import RUN, STAGE, candidates_left
 from tasks.ingestion.retrying import retry_source
 from tasks.ingestion.sampling import estimate, sampled
 from tasks.ingestion.settings import Ingestion, Source
-from tasks.ingestion.stage import mark_duplicates, plan
+from tasks.ingestion.stage import plan
 from tasks.ingestion.summary import Summary, summarise
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.workers import ingest

@@ -124,7 +124,11 @@ def test_models_are_compared_picture_by_picture(lake: Lake) -> None:
 def test_a_duplicate_and_a_picture_without_words_are_not_evaluated(tmp_path: Path) -> None:
     lake = write_lake(tmp_path / "lake", batch="evaluation", counts=(5,))
     twin = picture_key("evaluation", 2)
-    listed = [{"key": twin, "keeper": picture_key("evaluation", 1)}]
+    seen = picture_key("evaluation", 3)
+    listed = [
+        {"key": twin, "keeper": picture_key("evaluation", 1), "keeper_batch": "evaluation"},
+        {"key": seen, "keeper": picture_key("web", 1), "keeper_batch": "web"},
+    ]
     rows.write_rows(
         lake,
         "duplicates/ingestion/evaluation/00000.parquet",

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from sql.statements import names
+from tasks import rows
 from tasks.database import Database
 from tasks.selection import Selection, Thresholds, policies, select
-from tasks.storage import Lake
+from tasks.storage import Lake, Shard
 from tests.lakes import (
     CAPTIONER,
     FILTER,
@@ -117,6 +118,47 @@ def test_a_duplicate_is_dropped_and_its_keeper_stays(lake: Lake) -> None:
     assert selected_sources(lake, blip(caption_runs=()), "first") == ["web"]
 
 
+def test_of_copies_of_an_earlier_batch_the_first_stands_for_it_where_it_is_not_chosen_from(
+    lake: Lake,
+) -> None:
+    write_batch(lake, "old", [one_text("first")])
+    write_batch(lake, "web", [one_text("copy"), one_text("again"), one_text("other", ALSO_GOOD)])
+    marks = {"copy": ("first", 2), "again": ("first", 1)}
+    write_duplicates(lake, "web", marks, keeper_batch="old")
+    both, alone = blip("old", "web", caption_runs=()), blip(caption_runs=())
+    assert reasons(lake, both, "first", batch="old") == {}
+    for name in marks:
+        assert reasons(lake, both, name) == {"near_duplicate": "drop"}
+    stands = min(marks, key=lambda name: key_of("web", name))
+    (follows,) = marks.keys() - {stands}
+    assert reasons(lake, alone, stands) == reasons(lake, alone, "other") == {}
+    assert reasons(lake, alone, follows) == {"near_duplicate": "drop"}
+
+
+def test_the_same_address_in_a_later_batch_is_a_copy(lake: Lake) -> None:
+    write_batch(lake, "old", [one_text("first")])
+    write_batch(lake, "web", [one_text("copy"), one_text("other", ALSO_GOOD)])
+    # As a second crawl of the same address leaves it: the picture's key in both batches.
+    row = {"key": key_of("web", "copy"), "keeper": key_of("web", "copy"), "keeper_batch": "old"}
+    shard = Shard("web", "00000")
+    path = lake.rows("duplicates", "ingestion", shard)
+    rows.write_rows(lake, path, rows.table_of([{**row, "distance": 0}], rows.DUPLICATES))
+    old_web = lake.rows("web", "", Shard("old", "00000"))
+    known = rows.read_rows(lake, old_web).to_pylist()
+    again = {**known[0], "key": key_of("web", "copy")}
+    rows.write_rows(lake, old_web, rows.table_of([*known, again], rows.WEB))
+    assert reasons(lake, blip("old", "web", caption_runs=()), "copy") == {"near_duplicate": "drop"}
+    assert reasons(lake, blip(caption_runs=()), "copy") == {}
+
+
+def test_marks_of_an_older_lake_are_of_one_batch(lake: Lake) -> None:
+    write_batch(lake, "web", [one_text("first"), one_text("copy")])
+    write_duplicates(lake, "web", {"copy": ("first", 2)})
+    path = lake.rows("duplicates", "ingestion", Shard("web", "00000"))
+    rows.write_rows(lake, path, rows.read_rows(lake, path).drop_columns(["keeper_batch"]))
+    assert reasons(lake, blip(caption_runs=()), "copy") == {"near_duplicate": "drop"}
+
+
 def test_a_duplicate_in_one_batch_says_nothing_about_another(lake: Lake) -> None:
     write_batch(lake, "web", [one_text("first"), one_text("copy")])
     write_batch(lake, "more", [one_text("first"), one_text("copy")])
@@ -140,6 +182,18 @@ def test_a_picture_of_the_evaluation_is_dropped_under_every_policy(
         policy=policy, batches=("web",), score_run=FILTER, thresholds=Thresholds(itc_fraction=1.0)
     )
     assert (reasons(lake, how, "seen").get("evaluation_leakage") == "drop") is leaks
+
+
+@pytest.mark.parametrize("side", ["judged", "found"])
+def test_a_border_does_not_hide_a_picture_of_the_evaluation(lake: Lake, side: str) -> None:
+    plain = {"phash": 0xF0F0_1234_5678_9ABC, "dhash": 0x0FF0_1234_5678_9ABC}
+    inside = {f"trimmed_{name}": value ^ 0b11 for name, value in plain.items()}
+    framed = {"phash": 0x1111_2222_3333_4444, "dhash": 0x5555_6666_7777_8888} | inside
+    judged, found = (framed, plain) if side == "judged" else (plain, framed)
+    write_batch(lake, "evaluation", [Painted(name="judged", texts=[], web=judged)])
+    seen = Painted(name="seen", texts=[Text(text=GOOD)], web=found)
+    write_batch(lake, "web", [seen, one_text("other", ALSO_GOOD)])
+    assert reasons(lake, blip(caption_runs=()), "seen") == {"evaluation_leakage": "drop"}
 
 
 def test_a_human_text_is_kept_whatever_the_rules_for_web_texts_say(lake: Lake) -> None:

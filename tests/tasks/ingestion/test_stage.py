@@ -17,8 +17,9 @@ from PIL import Image
 
 from tasks import rows
 from tasks.errors import InputError, LakeError
+from tasks.ingestion.duplicates import mark_duplicates
 from tasks.ingestion.settings import Source
-from tasks.ingestion.stage import mark_duplicates, plan
+from tasks.ingestion.stage import plan
 from tasks.ingestion.workers import ingest
 from tasks.rows import Outcome
 from tasks.shards import stream
