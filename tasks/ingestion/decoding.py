@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from tasks.ingestion.formats.avif import decode_avif
 from tasks.ingestion.formats.jpeg import decode_jpeg
 from tasks.ingestion.formats.metadata import to_srgb
+from tasks.ingestion.formats.opencv import decode_with_opencv, decodes
 from tasks.ingestion.formats.pillow import decode_with_pillow
-from tasks.ingestion.formats.png import decode_png
-from tasks.ingestion.formats.webp import decode_webp
 from tasks.ingestion.header import Header
 
 Pixels = NDArray[np.uint8]
@@ -50,18 +48,17 @@ def decode(content: bytes, header: Header, factor: int = 1) -> Raster:
             return Raster(pixels.reshape(pixels.shape[:2]), "L")
         # A JPEG of four inks stores how much paper is left: Adobe's way, and every viewer's.
         return Raster(~pixels, "CMYK") if header.mode == "CMYK" else Raster(pixels, "RGB")
-    if header.format == "png":
-        raster = _blue_first(_eight_bits(decode_png(content)))
-        is_grey = header.mode.startswith("LA")  # whose three channels are alike
-        return Raster(raster.pixels[:, :, 0], "L") if is_grey else raster
-    if header.format == "avif":
-        return _blue_first(decode_avif(content))
-    if header.format == "webp" and not header.is_animated:
-        return _blue_first(decode_webp(content))
+    if decodes(header, content):
+        pixels = decode_with_opencv(content, header)
+        return Raster(pixels, "L") if pixels.ndim == 2 else Raster(on_white(pixels), "BGR")
     pixels = decode_with_pillow(content, header)
     if pixels.ndim == 2:
         return Raster(pixels, "L")
-    return Raster(pixels, "CMYK") if header.mode[:4] == "CMYK" else Raster(on_white(pixels), "RGB")
+    if header.mode.startswith("CMYK"):
+        return Raster(pixels, "CMYK")
+    flat = on_white(pixels)
+    # The three channels of grey with alpha are alike.
+    return Raster(flat[:, :, 0], "L") if header.mode.startswith("LA") else Raster(flat, "RGB")
 
 
 def in_srgb(raster: Raster, icc: bytes) -> Pixels:
@@ -89,16 +86,6 @@ def on_white(pixels: Pixels) -> Pixels:
         return np.asarray(colour, dtype=np.uint8)
     each = cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR)
     return np.asarray(cv2.multiply(colour, each, scale=1 / WHITE) + (WHITE - each), dtype=np.uint8)
-
-
-def _blue_first(pixels: Pixels) -> Raster:
-    return Raster(pixels, "L") if pixels.ndim == 2 else Raster(on_white(pixels), "BGR")
-
-
-def _eight_bits(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Pixels:
-    if pixels.dtype == np.uint8:
-        return np.asarray(pixels, dtype=np.uint8)
-    return np.asarray(cv2.convertScaleAbs(pixels, alpha=1 / 257), dtype=np.uint8)
 
 
 def _image(pixels: Pixels, mode: str) -> Image.Image:

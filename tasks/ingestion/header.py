@@ -26,6 +26,7 @@ class Header:
             (a JPEG if it `ends_with_its_picture`).
         components: of a JPEG, by their numbers.
         data_offset: of the first scan of a JPEG.
+        raw_size: bytes that the rows of a PNG unpack to.
     """
 
     format: str
@@ -40,6 +41,7 @@ class Header:
     is_plain: bool = False
     components: tuple[int, ...] = ()
     data_offset: int = 0
+    raw_size: int = 0
 
 
 class NotStorableError(Exception):

@@ -4,6 +4,7 @@ import functools
 import io
 import itertools
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,10 @@ def read_exif(payload: bytes) -> tuple[int, dict[str, str]]:
         payload = b"Exif\0\0" + payload
     exif = Image.Exif()
     try:
-        exif.load(payload[:MOST_EXIF])
-        return orientation_of(exif), as_text(exif)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow says on stderr what damage it skips
+            exif.load(payload[:MOST_EXIF])
+            return orientation_of(exif), as_text(exif)
     except EXIF_ERRORS:
         return 1, {}
 

@@ -1,16 +1,12 @@
-"""PNG: its chunks, and a strict decode of those that draw pixels.
+"""PNG: its chunks (W3C PNG, third edition), of which only those that draw pixels are decoded.
 
-Only these reach the decoder: text and profiles that unpack to gigabytes never do, and of an
-animated PNG the picture remains that viewers without animation show (W3C PNG, third edition).
+Texts and profiles that unpack to gigabytes never reach the decoder, and of an animated PNG the
+picture remains that viewers without animation show.
 """
 
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from tasks.ingestion.fetched import storable
 from tasks.ingestion.formats.metadata import MOST_PROFILE, other_profile, read_exif
@@ -33,6 +29,19 @@ HARMLESS = (
     b"iCCP",
 )
 MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+PALETTE = 3
+# Left, top, and the steps between columns and rows, of each pass (section 8.1).
+ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+PIECE = 1 << 20  # bytes unpacked at once
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -45,6 +54,7 @@ class _Chunks:
     height: int = 0
     depth: int = 0
     colour: int = 0
+    is_interlaced: bool = False
     frames: int = 1
     others: dict[bytes, bytes] = field(default_factory=dict)
     is_clean: bool = True
@@ -64,12 +74,21 @@ def read_png(content: bytes) -> Header:
             found.is_ended = end + 4 == len(content)
     if not found.depth:
         raise NotStorableError(Outcome.TRUNCATED, "the PNG ends before its first pixels")
-    mode = MODES[found.colour] + (";16" if found.depth == 16 else "")
+    if found.colour == PALETTE and b"PLTE" not in found.others:
+        raise NotStorableError(Outcome.CORRUPT, "the PNG has no palette for its colours")
+    mode = MODES[found.colour]
+    if found.depth == 16 or (mode == "L" and found.depth in (2, 4)):
+        mode += f";{found.depth}"
     orientation, exif = read_exif(found.others.get(b"eXIf", b""))
     profile = _unpacked(found.others.get(b"iCCP", b""))
     # Grey and palette pictures carry profiles of colour, which apply once they are colours.
     icc = other_profile(profile, "L" if found.colour in (0, 4) else "RGB")
-    is_bare = found.is_clean and found.is_ended and b"tRNS" not in found.others
+    is_bare = (
+        found.is_clean
+        and found.is_ended
+        and b"tRNS" not in found.others
+        and (b"iCCP" not in found.others or bool(profile))
+    )
     return Header(
         format="png",
         mode="1" if (found.colour, found.depth) == (0, 1) else mode,
@@ -80,46 +99,66 @@ def read_png(content: bytes) -> Header:
         orientation=orientation,
         icc=icc,
         exif=exif,
+        raw_size=_raw_size(found),
         is_plain=is_bare and mode == "RGB" and orientation == 1 and not icc,
     )
 
 
-def decode_png(content: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Return (H, W) grey, or (H, W, 3 or 4) blue first, of 8 or 16 bits.
+def drawn_png(content: bytes, header: Header) -> bytes:
+    """Return a PNG of the chunks that draw pixels: whole, sound and of enough rows.
 
     Raises:
-        NotStorableError: the bytes end too early or are damaged.
+        NotStorableError: a chunk is damaged or cut, or rows are missing.
     """
-    drawn, is_whole = _drawn(content)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(drawn, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        outcome = Outcome.CORRUPT if is_whole else Outcome.TRUNCATED
-        raise NotStorableError(outcome, "the PNG's pixels are damaged or incomplete")
-    return _with_grey_key(pixels, content)
-
-
-def _drawn(content: bytes) -> tuple[bytes, bool]:
-    """Return a PNG of the chunks that draw pixels, whose checksums hold, and whether it ended."""
     drawn = [SIGNATURE]
+    packed: list[bytes] = []
+    is_ended = False
     for kind, start, end in _chunks(content):
-        if kind == b"IEND":
-            return b"".join([*drawn, END]), True
-        if end + 4 > len(content):
+        is_ended = kind == b"IEND"
+        if not is_ended and end + 4 > len(content):
             raise NotStorableError(Outcome.TRUNCATED, "the PNG ends too early")
         if kind in DRAWN:
-            checksum = int.from_bytes(content[end : end + 4], "big")
-            if zlib.crc32(memoryview(content)[start - 4 : end]) != checksum:
+            if not _is_sound(content, start, end):
                 said = f"a checksum of the PNG's {kind.decode()} does not hold"
                 raise NotStorableError(Outcome.CORRUPT, said)
             drawn.append(content[start - 8 : end + 4])
-        elif kind[:1].isupper():
+            packed += [content[start:end]] if kind == b"IDAT" else []
+        elif kind[:1].isupper() and not is_ended:
             said = storable(f"the PNG needs a chunk {kind!r} that nobody knows")
             raise NotStorableError(Outcome.CORRUPT, said)
-    # All its pixels may be there all the same.
-    return b"".join([*drawn, END]), False
+    if _unpacked_size(packed, header.raw_size) < header.raw_size:
+        # Pillow takes the missing rows for black.
+        outcome = Outcome.CORRUPT if is_ended else Outcome.TRUNCATED
+        raise NotStorableError(outcome, "the PNG's rows are damaged or missing")
+    return b"".join([*drawn, END])
+
+
+def _unpacked_size(packed: list[bytes], most: int) -> int:
+    """Return how many bytes the rows unpack to, counted to `most`: a bomb may follow them."""
+    unpacking = zlib.decompressobj()
+    size = 0
+    try:
+        for part in packed:
+            left = part
+            while left and size < most and not unpacking.eof:
+                size += len(unpacking.decompress(left, PIECE))
+                left = unpacking.unconsumed_tail
+    except zlib.error:
+        return 0
+    return size
+
+
+def _raw_size(found: _Chunks) -> int:
+    """Return the bytes of all rows, each with its filter's number, interlaced or not."""
+    bits = found.depth * CHANNELS[found.colour]
+    passes = ADAM7 if found.is_interlaced else ((0, 0, 1, 1),)
+    total = 0
+    for left, top, step_x, step_y in passes:
+        width = -(-(found.width - left) // step_x)
+        height = -(-(found.height - top) // step_y)
+        if width > 0 and height > 0:
+            total += height * (1 + (width * bits + 7) // 8)
+    return total
 
 
 def _note(found: _Chunks, kind: bytes, content: bytes, start: int, end: int) -> None:
@@ -128,10 +167,11 @@ def _note(found: _Chunks, kind: bytes, content: bytes, start: int, end: int) -> 
     elif kind == b"acTL":
         found.frames = max(int.from_bytes(content[start : start + 4], "big"), 1)
         found.is_clean = False
-    elif kind in (b"eXIf", b"iCCP", b"tRNS"):
+    elif kind in (b"eXIf", b"iCCP", b"tRNS", b"PLTE"):
         found.others.setdefault(kind, content[start : min(end, start + MOST_PROFILE)])
-    if kind not in (*DRAWN, *HARMLESS, b"IEND"):
-        found.is_clean = False
+    if kind not in (*DRAWN, b"IEND"):
+        # Not every reader steps over a chunk whose checksum does not hold.
+        found.is_clean &= kind in HARMLESS and _is_sound(content, start, end)
 
 
 def _note_size(found: _Chunks, payload: bytes) -> None:
@@ -139,7 +179,7 @@ def _note_size(found: _Chunks, payload: bytes) -> None:
         raise NotStorableError(Outcome.CORRUPT, "the PNG's header is damaged")
     found.width = int.from_bytes(payload[:4], "big")
     found.height = int.from_bytes(payload[4:8], "big")
-    found.depth, found.colour = payload[8], payload[9]
+    found.depth, found.colour, found.is_interlaced = payload[8], payload[9], payload[12] == 1
     if found.depth not in DEPTHS.get(found.colour, ()):
         said = f"no PNG has {found.depth} bits of colour type {found.colour}"
         raise NotStorableError(Outcome.CORRUPT, said)
@@ -158,6 +198,12 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         at += 12 + size
 
 
+def _is_sound(content: bytes, start: int, end: int) -> bool:
+    """Return whether the checksum behind a payload holds for it and the name before it."""
+    checksum = int.from_bytes(content[end : end + 4], "big")
+    return zlib.crc32(memoryview(content)[start - 4 : end]) == checksum
+
+
 def _unpacked(chunk: bytes) -> bytes:
     """Return a colour profile; nothing when it is damaged or unpacks to more than printers need."""
     packed = chunk.partition(b"\0")[2][1:]
@@ -167,22 +213,3 @@ def _unpacked(chunk: bytes) -> bytes:
     except zlib.error:
         return b""
     return profile if unpacking.eof else b""
-
-
-def _with_grey_key(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], content: bytes
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Turn the grey that tRNS calls transparent to white; OpenCV knows only colours' keys."""
-    if pixels.ndim == 3:
-        return pixels
-    found = _Chunks()
-    for kind, start, end in _chunks(content):
-        _note(found, kind, content, start, end)
-        if kind == b"IDAT":
-            break
-    key = found.others.get(b"tRNS", b"")
-    if found.colour == 0 and len(key) == 2:
-        white = 65535 if found.depth == 16 else 255
-        scale = white // ((1 << found.depth) - 1)
-        pixels[pixels == int.from_bytes(key, "big") * scale] = white
-    return pixels

@@ -8,7 +8,10 @@ from tasks.ingestion.formats.pillow import read_with_pillow
 from tasks.ingestion.formats.png import read_png
 from tasks.ingestion.formats.sniffing import format_of
 from tasks.ingestion.formats.webp import read_webp
-from tasks.ingestion.header import Header
+from tasks.ingestion.header import Header, NotStorableError
+from tasks.rows import Outcome
+
+LONGEST = 2**31 - 1
 
 # The formats of nearly all pictures, read here in microseconds; Pillow reads the others.
 READERS: Mapping[str, Callable[[bytes], Header]] = {
@@ -27,4 +30,8 @@ def read_header(content: bytes) -> Header:
     """
     kind = format_of(content)
     reader = READERS.get(kind)
-    return reader(content) if reader else read_with_pillow(content, kind)
+    header = reader(content) if reader else read_with_pillow(content, kind)
+    if max(header.width, header.height) > LONGEST:
+        said = f"{header.width} x {header.height} pixels, and no column holds such a side"
+        raise NotStorableError(Outcome.TOO_MANY_PIXELS, said)
+    return header

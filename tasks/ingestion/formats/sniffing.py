@@ -1,5 +1,6 @@
 """Which kind of file a body is, by its first bytes; what a server calls it is no guide."""
 
+import codecs
 import re
 
 from tasks.ingestion.header import NotStorableError
@@ -124,9 +125,9 @@ def _refuse_text(content: bytes) -> None:
     # Only control characters that no text has tell bytes from a text of any encoding.
     looked = content[:LOOKED_AT]
     if not any(byte < 9 or 13 < byte < 27 or 27 < byte < 32 for byte in looked):
+        is_cut = len(content) > LOOKED_AT  # perhaps through a letter
         try:
-            looked.decode("utf-8")
-        except UnicodeDecodeError as error:
-            if error.start < len(looked) - 4:  # not a letter that the cut went through
-                return
+            codecs.getincrementaldecoder("utf-8")().decode(looked, final=not is_cut)
+        except UnicodeDecodeError:
+            return
         raise NotStorableError(Outcome.NOT_AN_IMAGE, "a text, not a picture")

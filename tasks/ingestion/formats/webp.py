@@ -1,11 +1,7 @@
-"""WebP: its chunks, and a strict decode of a still picture (RFC 9649)."""
+"""WebP: its chunks (RFC 9649)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from tasks.ingestion.formats.metadata import MOST_PROFILE, other_profile, read_exif
 from tasks.ingestion.header import MOST_FRAMES, Header, NotStorableError
@@ -61,21 +57,6 @@ def read_webp(content: bytes) -> Header:
         exif=exif,
         is_plain=is_bare and not found.is_animated and orientation == 1 and not icc,
     )
-
-
-def decode_webp(content: bytes) -> NDArray[np.uint8]:
-    """Return uint8 (H, W, 3 or 4), blue first, of a still WebP.
-
-    Raises:
-        NotStorableError: the bytes are damaged.
-    """
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise NotStorableError(Outcome.CORRUPT, "the WebP's pixels are damaged or incomplete")
-    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
