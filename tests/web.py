@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -23,7 +23,8 @@ class Answer:
         headers: beside Content-Length.
         promised: Content-Length when it is not the body's.
         drip_s: pause after each byte.
-        first: statuses of the first requests; this answer comes after them.
+        late_s: pause before the first.
+        first: statuses of the first requests, with these headers; this answer comes after them.
         raw: sent as it is in place of status line, headers and body; the connection then ends.
         endless: sent again and again after `raw` until the other side leaves.
         is_reset: the connection ends with a TCP reset.
@@ -34,6 +35,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     promised: int | None = None
     drip_s: float = 0.0
+    late_s: float = 0.0
     first: tuple[int, ...] = ()
     raw: bytes | None = None
     endless: bytes = b""
@@ -49,6 +51,27 @@ class Web:
     asked: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)  # bytes of endless answers, by path
     agents: set[str] = field(default_factory=set)
+    at_once: int = 0
+    most_at_once: int = 0
+    rate: float = 0.0  # requests a second, and 5 more, that are answered; 429 to the others
+    excess: float = 0.0
+    last_s: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def takes_one_more(self) -> bool:
+        """True unless too many asked lately; a leaky bucket, as servers have it."""
+        with self.lock:
+            now_s = time.monotonic()
+            excess = max(self.excess - (now_s - self.last_s) * self.rate, 0.0)
+            if self.rate and excess > 5:
+                return False
+            self.excess, self.last_s = excess + 1, now_s
+            return True
+
+    def count(self, change: int) -> None:
+        with self.lock:
+            self.at_once += change
+            self.most_at_once = max(self.most_at_once, self.at_once)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -61,12 +84,23 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.site.answers.get(self.path, Answer(status=404))
         nth = self.site.asked[self.path] - 1
         if nth < len(answer.first):
-            answer = Answer(status=answer.first[nth])
-        with contextlib.suppress(ConnectionError):
+            answer = replace(answer, status=answer.first[nth], body=b"")
+        if not self.site.takes_one_more():
+            answer = Answer(status=429)
+        with contextlib.suppress(ConnectionError), self._counted():
+            time.sleep(answer.late_s)
             if answer.raw is None and not answer.is_reset:
                 self._send(answer)
             else:
                 self._send_raw(answer)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.site.count(1)
+        try:
+            yield
+        finally:
+            self.site.count(-1)
 
     def _send_raw(self, answer: Answer) -> None:
         self.close_connection = True
@@ -100,14 +134,21 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # of 5, the sixth who comes at once would wait for a second
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of visitors who left."""
+
+
 @contextlib.contextmanager
 def web(
     answers: Mapping[str, Answer], host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[Web]:
     """Serve paths at an address of this machine; every other path is a 404."""
     site = Web("", dict(answers))
-    server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"site": site}))
-    server.daemon_threads = True
+    server = _Server((host, 0), type("Handler", (_Handler,), {"site": site}))
     site.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}"
     if tls is not None:  # each connection shakes hands in its own thread
         server.socket = tls.wrap_socket(

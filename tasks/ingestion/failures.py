@@ -8,6 +8,7 @@ import aiohttp
 
 from tasks.ingestion.fetched import Fetched, storable
 from tasks.ingestion.guard import BlockedAddressError
+from tasks.ingestion.hosts import LONGEST_WAIT_S
 from tasks.rows import Outcome
 
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -21,7 +22,6 @@ PASSING = frozenset(
     }
 )
 FIRST_BACKOFF_S = 0.25
-LONGEST_WAIT_S = 30.0  # a server that asks for more is left alone, and its row says so
 NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 Kinds = type[Exception] | tuple[type[Exception], ...]

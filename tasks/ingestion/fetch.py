@@ -20,7 +20,6 @@ from tasks.ingestion.addresses import Address, address_of, scheme_outcome
 from tasks.ingestion.answers import Reader, note_headers
 from tasks.ingestion.budget import Budget
 from tasks.ingestion.failures import (
-    LONGEST_WAIT_S,
     RefusedError,
     may_pass,
     outcome_of,
@@ -214,8 +213,6 @@ def _pace(host: Host, way: Way, asked_at_s: float) -> None:
     """Ask a host more slowly that says it is asked too fast, and faster again later."""
     wait_s = way.retry_after_s
     if way.http_status == 429 or (way.http_status == 503 and wait_s is not None):
-        host.slow_down(asked_at_s)
-        if wait_s is not None and wait_s <= LONGEST_WAIT_S:
-            host.pause(wait_s)
+        host.slow_down(asked_at_s, wait_s)
     else:
         host.speed_up()

@@ -16,6 +16,8 @@ from tasks.rows import Outcome
 RATE = 10.0  # requests a second that a site of the public web is used to from one visitor
 BURST = 4  # requests that may come at once after a rest
 SLOWEST_RATE = 0.1
+THROTTLED_S = 1.0  # no request after a 429 that names no time: a bucket over there may drain
+LONGEST_WAIT_S = 30.0  # a server that asks for more is left alone, and its row says so
 MOST_HOSTS = 10_000  # remembered; of a longer list, those that rest are forgotten
 
 OPEN_AT = 10
@@ -74,17 +76,19 @@ class Host:
             if self._paused_until_s <= time.monotonic():
                 return
 
-    def pause(self, seconds: float) -> None:
-        """Let nobody ask for a while, and then no more at once than the rate says."""
-        self._paused_until_s = max(self._paused_until_s, time.monotonic() + seconds)
-        self._next_s = max(self._next_s, self._paused_until_s)
+    def slow_down(self, asked_at_s: float, wait_s: float | None) -> None:
+        """Ask more slowly, after the pause that the host asks for or a short one.
 
-    def slow_down(self, asked_at_s: float) -> None:
-        """Halve the rate; once for all requests that were under way, by when they were asked."""
+        The rate halves once for all requests that were under way, by when they were asked.
+        """
+        if wait_s is not None and wait_s <= LONGEST_WAIT_S:
+            self._pause(wait_s)
         if asked_at_s < self._slowed_at_s:
             return
+        if wait_s is None:
+            self._pause(THROTTLED_S)
         if math.isinf(self.rate):
-            self.rate = float(max(*self._asked, 2 * BURST))
+            self.rate = max(*self._asked, 2 * RATE)
         self.rate = max(self.rate / 2, SLOWEST_RATE)
         self._slowed_at_s = time.monotonic()
 
@@ -92,6 +96,11 @@ class Host:
         """Note an answer: each second of them raises a lowered rate by a fifth."""
         if self.rate < self._most:
             self.rate = min(self.rate + min(0.2, self.rate / 2), self._most)
+
+    def _pause(self, seconds: float) -> None:
+        # And then no more at once than the rate says.
+        self._paused_until_s = max(self._paused_until_s, time.monotonic() + seconds)
+        self._next_s = max(self._next_s, self._paused_until_s)
 
     def _due_s(self, now_s: float) -> float:
         burst_s = (BURST - 1) / self.rate
