@@ -81,8 +81,6 @@ def work(connection: "Connection[Any, Any]") -> None:
     try:
         run(_asked(parent, lake, how))
         parent.send(None)
-    except asyncio.CancelledError:  # by SIGTERM: what was being written has been removed
-        return
     except CapliftError as error:
         parent.send(error)
     except Exception as error:  # noqa: BLE001  # the parent raises it
@@ -92,9 +90,6 @@ def work(connection: "Connection[Any, Any]") -> None:
 async def _asked(parent: _Parent, lake: Lake, how: Ingestion) -> None:
     engine = Engine(lake, how)
     loop = asyncio.get_running_loop()
-    running = asyncio.current_task()
-    assert running is not None
-    loop.add_signal_handler(signal.SIGTERM, running.cancel)
 
     async def next_shard() -> Shard | None:
         return await loop.run_in_executor(None, parent.next_shard)

@@ -1,22 +1,24 @@
 """One process a core: each has its own event loop, decoder and writer, and shares nothing.
 
-The parent hands out shards one at a time and adds up what its processes report every second. No
-picture crosses a process. Politeness is divided: what a host is asked by all processes together
-stays within the limits of the settings.
+This process is one of them. It hands out shards one at a time and adds up what the others report
+every second. No picture crosses a process. Politeness is divided: what a host is asked by all
+processes together stays within the limits of the settings.
 """
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from tasks.errors import LakeError
+from tasks.errors import CapliftError, LakeError
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
 from tasks.ingestion.recording import RUN, STAGE
@@ -42,7 +44,7 @@ def ingest(
         lake: where the plan is and the shards go.
         shards: planned ones.
         how: limits and politeness, of all processes together.
-        processes: with 1 it is done in this process.
+        processes: this one is among them.
         watch: given the sums of all processes, about every second and at the end.
 
     Returns:
@@ -57,10 +59,10 @@ def ingest(
         for folder in (f"web/{batch}", f"captions/{RUN}/{batch}", f"commits/{STAGE}/{RUN}/{batch}"):
             lake.sweep(folder)
     count = max(1, min(processes, len(shards)))
-    if count == 1:
-        return run(_alone(lake, shards, how, seen))
-    with _processes(lake, share(how, count), count) as workers:
-        return _served(workers, list(shards), seen)
+    left = _Left(shards)
+    own = share(how, count)
+    with _processes(lake, own, count - 1) as workers:
+        return run(_together(lake, own, left, workers, seen))
 
 
 def share(how: Ingestion, processes: int) -> Ingestion:
@@ -72,16 +74,17 @@ def share(how: Ingestion, processes: int) -> Ingestion:
     )
 
 
-async def _alone(lake: Lake, shards: Sequence[Shard], how: Ingestion, watch: Watch) -> Tally:
-    engine = Engine(lake, how)
-    left = iter(shards)
+class _Left:
+    """The shards that nobody has taken yet; each is given to one who asks, from any thread."""
 
-    async def next_shard() -> Shard | None:
-        return next(left, None)
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self._shards = list(reversed(shards))
 
-    async with reporting(engine, watch):
-        await engine.run(next_shard)
-    return engine.tally
+    def take(self) -> Shard | None:
+        try:
+            return self._shards.pop()  # atomic
+        except IndexError:
+            return None
 
 
 @dataclass(slots=True)
@@ -124,9 +127,39 @@ def _processes(lake: Lake, how: Ingestion, count: int) -> Iterator[list[_Worker]
             worker.connection.close()
 
 
-def _served(workers: list[_Worker], shards: list[Shard], watch: Watch) -> Tally:
-    """Hand out shards until all are done."""
-    shards.reverse()
+async def _together(
+    lake: Lake, how: Ingestion, left: _Left, workers: list[_Worker], watch: Watch
+) -> Tally:
+    """Ingest in this process beside the others, until all shards are done."""
+    engine = Engine(lake, how)
+
+    async def next_shard() -> Shard | None:
+        return left.take()
+
+    def report(own: Tally) -> None:
+        watch(_sum(own, workers))
+
+    # A thread of ours: the loop's own pool would wait for it even after an error.
+    serving = ThreadPoolExecutor(1, thread_name_prefix="serve")
+    try:
+        async with reporting(engine, report), asyncio.TaskGroup() as group:
+            group.create_task(engine.run(next_shard))
+            if workers:
+                loop = asyncio.get_running_loop()
+                group.create_task(_done(loop.run_in_executor(serving, _serve, workers, left)))
+    except* CapliftError as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        serving.shutdown(wait=False)
+    return _sum(engine.tally, workers)
+
+
+async def _done(waited: Awaitable[None]) -> None:
+    await waited
+
+
+def _serve(workers: list[_Worker], left: _Left) -> None:
+    """Hand out shards to processes until they have no more to do."""
     busy = {worker.connection: worker for worker in workers}
     while busy:
         for connection in wait(list(busy)):
@@ -134,22 +167,21 @@ def _served(workers: list[_Worker], shards: list[Shard], watch: Watch) -> Tally:
             worker = busy[connection]
             try:
                 said = connection.recv()
-            except EOFError:
+                if said == NEXT:
+                    connection.send(left.take())
+            except (EOFError, OSError):
                 raise _died(worker) from None
-            if said == NEXT:
-                connection.send(shards.pop() if shards else None)
-            elif isinstance(said, Tally):
+            if isinstance(said, Tally):
                 worker.tally = said
-                watch(_sum(workers))
             elif isinstance(said, Exception):
                 raise said
-            else:
+            elif said is None:
                 del busy[connection]
-    return _sum(workers)
 
 
-def _sum(workers: list[_Worker]) -> Tally:
+def _sum(own: Tally, workers: list[_Worker]) -> Tally:
     total = Tally()
+    total.add(own)
     for worker in workers:
         total.add(worker.tally)
     return total
