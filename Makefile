@@ -22,7 +22,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt bench-ingest clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt bench-ingest bench-plan clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from
 
 bench-ingest: $(INSTALLED)  ## ingest beside img2dataset, CPU-ms a URL; BENCH="--urls 500" and the like
 	@$(BIN)/python tests/benchmarks/ingest/bench.py $(BENCH)
+
+bench-plan: $(INSTALLED)  ## seconds and peak memory of planning 250,000 and 1,000,000 rows
+	@$(BIN)/python tests/benchmarks/plan_memory.py
 
 clean:  ## remove the environment and every cache; the lake and the demo stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -111,7 +111,7 @@ def _sortable(candidate: Candidate) -> Row:
         candidate.context,
         candidate.expected_hash,
         candidate.body_path,
-        candidate.body_offset,
+        str(candidate.body_offset),
     )
 
 
@@ -123,7 +123,7 @@ def _entry(key: str, of_one: Iterator[Row]) -> Planned:
         entry.page_url = entry.page_url or page_url
         entry.expected_hash = entry.expected_hash or expected_hash
         if body_path and not entry.body_path:
-            entry.body_path, entry.body_offset = body_path, body_offset
+            entry.body_path, entry.body_offset = body_path, int(body_offset)
         if text and len(entry.texts) < MAX_TEXTS:
             entry.texts.setdefault(text, (page_url, context))
     assert entry is not None

@@ -8,11 +8,10 @@ import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tasks.disk import writable
 
-Row = tuple[Any, ...]  # its first item is the key
+Row = tuple[str, ...]  # its first item is the key
 
 KEY_DIGITS = 20
 DIGITS_A_LEVEL = 2
@@ -40,7 +39,7 @@ def in_key_order(rows: Iterable[Row], folder: Path, digits: int = 0) -> Iterator
     chars = 0
     for row in rows:
         held.append(row)
-        chars += sum(len(item) for item in row if isinstance(item, str))
+        chars += sum(map(len, row))
         if len(held) >= MAX_ROWS or chars >= MAX_CHARS:
             spilled |= _spill(held, folder, digits)
             held, chars = [], 0

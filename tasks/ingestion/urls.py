@@ -1,6 +1,7 @@
 """One spelling for every URL, because keys are hashes of it."""
 
 import posixpath
+import re
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from tasks.errors import InputError
@@ -8,6 +9,12 @@ from tasks.errors import InputError
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # What may stand in a path or query unescaped (RFC 3986, section 3.3), and % of escapes there are.
 UNESCAPED = "/:@!$&'()*+,;=~-._?%[]"
+# What most addresses are already, and what taking them apart and putting them together would give.
+SPELLED = re.compile(
+    r"https?://(?:[a-z0-9-]{1,63}\.)*+[a-z0-9-]{1,63}"
+    r"(?:/(?!\.)[\w:@!$&'()*+,;=~.%\[\]-]*+)++(?:\?[\w/?:@!$&'()*+,;=~.%\[\]-]++)?+",
+    re.ASCII,
+)
 
 
 class BadUrlError(InputError):
@@ -27,6 +34,10 @@ def normalise(url: str) -> str:
     Raises:
         BadUrlError: it is not absolute, has no host, or has another scheme.
     """
+    return url if SPELLED.fullmatch(url) else _put_together(url)
+
+
+def _put_together(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         port = parts.port

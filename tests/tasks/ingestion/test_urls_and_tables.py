@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError
-from tasks.ingestion import tables
+from tasks.ingestion import tables, urls
 from tasks.ingestion.guard import is_public
 from tasks.ingestion.places import kind_of
 from tasks.ingestion.tables import Columns, table_candidates
@@ -45,6 +45,19 @@ ROWS = [("http://a.org/1.jpg", "a red boat"), ("http://a.org/2.jpg", "zwei Boote
 def test_an_address_has_one_spelling(url: str, expected: str) -> None:
     assert normalise(url) == expected
     assert normalise(expected) == expected
+
+
+def test_what_is_taken_for_spelled_at_a_glance_would_come_out_the_same() -> None:
+    drawn = random.Random(3)
+    pieces = ["http://", "a.org", "A", "ü", ".", "..", "/", "//", "?", "#", ":80", "%20", "@", "[",
+              "]", ";", "-", "_", "x", "=", "&", "~", " ", "\n", "\x00", "a" * 63]  # fmt: skip
+    glanced = 0
+    for _ in range(20_011):
+        url = "http://a" + "".join(drawn.choices(pieces, k=drawn.randrange(6)))
+        if urls.SPELLED.fullmatch(url):
+            glanced += 1
+            assert urls._put_together(url) == url
+    assert glanced > 500
 
 
 @pytest.mark.parametrize(
