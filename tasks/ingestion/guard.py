@@ -22,6 +22,8 @@ LOOKUP_S = 10.0
 MOST_LOOKUPS = 64  # at once; each is a thread, as the system's resolver knows no other way
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # what RFC 4291 has given out so far
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+# What older Pythons count as global: RFC 6890, section 2.2.2, and the relays of RFC 7526.
+SPECIAL = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 
 Answers = list[tuple[Any, ...]]
 
@@ -40,7 +42,7 @@ def is_public(address: str) -> bool:
         if inner is None:
             return ip.is_global and ip in GLOBAL_UNICAST
         ip = inner
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in block for block in SPECIAL)
 
 
 def is_literal(host: str) -> bool:
