@@ -22,7 +22,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt bench-ingest bench-plan bench-signals bench-duplicates clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt bench-ingest bench-plan bench-signals bench-duplicates bench-decode clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ bench-signals: $(INSTALLED)  ## CPU-ms of every signal of a picture and of a tex
 
 bench-duplicates: $(INSTALLED)  ## finding copies among a million made-up hashes: seconds, memory
 	@$(BIN)/python tests/benchmarks/duplicates.py $(BENCH)
+
+bench-decode: $(INSTALLED)  ## what a picture costs by step and decode mode; BENCH="--pictures 50"
+	@$(BIN)/python tests/benchmarks/decode.py $(BENCH)
 
 clean:  ## remove the environment and every cache; the lake and the demo stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

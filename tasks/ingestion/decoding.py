@@ -48,17 +48,17 @@ def decode(content: bytes, header: Header, factor: int = 1) -> Raster:
             return Raster(pixels.reshape(pixels.shape[:2]), "L")
         # A JPEG of four inks stores how much paper is left: Adobe's way, and every viewer's.
         return Raster(~pixels, "CMYK") if header.mode == "CMYK" else Raster(pixels, "RGB")
-    if decodes(header, content):
-        pixels = decode_with_opencv(content, header)
-        return Raster(pixels, "L") if pixels.ndim == 2 else Raster(on_white(pixels), "BGR")
-    pixels = decode_with_pillow(content, header)
+    is_bgr = decodes(header, content)
+    decoder = decode_with_opencv if is_bgr else decode_with_pillow
+    pixels = decoder(content, header)
     if pixels.ndim == 2:
         return Raster(pixels, "L")
     if header.mode.startswith("CMYK"):
         return Raster(pixels, "CMYK")
     flat = on_white(pixels)
-    # The three channels of grey with alpha are alike.
-    return Raster(flat[:, :, 0], "L") if header.mode.startswith("LA") else Raster(flat, "RGB")
+    if header.mode.startswith("LA"):  # whose three channels are alike
+        return Raster(flat[:, :, 0], "L")
+    return Raster(flat, "BGR" if is_bgr else "RGB")
 
 
 def in_srgb(raster: Raster, icc: bytes) -> Pixels:

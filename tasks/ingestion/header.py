@@ -27,6 +27,7 @@ class Header:
         components: of a JPEG, by their numbers.
         data_offset: of the first scan of a JPEG.
         raw_size: bytes that the rows of a PNG unpack to.
+        grey_key: the decoded grey of a PNG that is transparent.
     """
 
     format: str
@@ -42,6 +43,7 @@ class Header:
     components: tuple[int, ...] = ()
     data_offset: int = 0
     raw_size: int = 0
+    grey_key: int | None = None
 
 
 class NotStorableError(Exception):

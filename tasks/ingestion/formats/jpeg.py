@@ -28,6 +28,7 @@ HUFFMAN_8_BIT = (0xC0, 0xC1, 0xC2)  # what every viewer shows
 ARITHMETIC = (0xC9, 0xCA)  # what libjpeg-turbo decodes besides
 UNSUPPORTED = {0xC3: "lossless", 0xCB: "lossless arithmetic"}
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+NOTED = FRAME_MARKERS | {0xDA, 0xE1, 0xE2}
 # Tables, frames, the restart interval, and what tells the colour space: JFIF's and Adobe's segment.
 DRAWN = FRAME_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 NUMBER_OF_IMAGES = 0xB001  # tag of a multi-picture file, CIPA DC-007
@@ -129,6 +130,8 @@ def ends_with_its_picture(content: bytes, header: Header) -> bool:
 def _segments(content: bytes) -> _Segments:
     found = _Segments()
     for marker, start, end in _marked(content):
+        if marker not in NOTED:
+            continue
         payload = content[start:end]
         if marker in FRAME_MARKERS and len(payload) > 5:
             found.frame, found.bits = marker, payload[0]

@@ -1,7 +1,4 @@
-"""What Pillow reads: the rarer formats, and the pixels of PNG and GIF.
-
-OpenCV decodes a PNG a sixth faster, and unpacks a bomb behind the last row to its end.
-"""
+"""The rarer formats, through Pillow: GIF, animated WebP, BMP, TIFF, JPEG 2000, AVIF's header."""
 
 import io
 import struct
@@ -19,7 +16,6 @@ from tasks.ingestion.fetched import storable
 from tasks.ingestion.formats.boxes import check_av1_size, is_cut
 from tasks.ingestion.formats.gif import first_frame_box
 from tasks.ingestion.formats.metadata import as_text, orientation_of, other_profile
-from tasks.ingestion.formats.png import drawn_png
 from tasks.ingestion.formats.tiff import tiff_is_cut, tiff_pages
 from tasks.ingestion.header import MOST_FRAMES, Header, NotStorableError
 from tasks.rows import Outcome
@@ -30,7 +26,6 @@ Image.MAX_IMAGE_PIXELS = None
 # Nothing else is even opened: Pillow's EPS starts another program, and its ICO decodes whatever
 # size lies inside an icon on opening it, before any limit can be applied.
 OPENED = {
-    "png": "PNG",
     "gif": "GIF",
     "webp": "WEBP",
     "bmp": "BMP",
@@ -92,19 +87,18 @@ def decode_with_pillow(content: bytes, header: Header) -> NDArray[np.uint8]:
     Raises:
         NotStorableError: the bytes end too early or are damaged.
     """
-    drawn = drawn_png(content, header) if header.format == "png" else content
-    with _opened(drawn, header.format) as image:
+    with _opened(content, header.format) as image:
         image.load()
         if image.size != (header.width, header.height):
             raise ValueError(f"{image.width} x {image.height} pixels, not as its header says")
-        pixels = _eight_bits(image, header.mode)
+        pixels = _eight_bits(image)
     if header.format != "gif":
         return pixels
     # Pillow fills what the first frame leaves out with a colour of the palette; viewers do not.
     left, top, width, height = first_frame_box(content)
-    drawn_box = np.s_[top : top + height, left : left + width]
+    drawn = np.s_[top : top + height, left : left + width]
     canvas = np.full_like(pixels, WHITE)
-    canvas[drawn_box] = pixels[drawn_box]
+    canvas[drawn] = pixels[drawn]
     return canvas
 
 
@@ -127,7 +121,6 @@ def _opened(content: bytes, kind: str) -> Iterator[Image.Image]:
 def _is_short(content: bytes, kind: str, error: Exception) -> bool:
     """Tell an early end from damage, which Pillow does not: by what the file says of its end."""
     checks: dict[str, Callable[[], bool]] = {
-        "png": lambda: b"IEND" not in content[-64:],
         "gif": lambda: not content.rstrip(b"\0").endswith(b"\x3b"),
         "bmp": lambda: len(content) < int.from_bytes(content[2:6], "little"),
         "jpeg2000": lambda: b"\xff\xd9" not in content[-16:],
@@ -160,32 +153,17 @@ def _refuse_rare(image: Image.Image, kind: str, mode: str) -> None:
         raise NotStorableError(Outcome.UNSUPPORTED_FORMAT, "jpeg in tiff is not decoded")
 
 
-def _eight_bits(image: Image.Image, stored: str) -> NDArray[np.uint8]:
+def _eight_bits(image: Image.Image) -> NDArray[np.uint8]:
     """Return pixels in one of four modes: L, RGB, RGBA or CMYK."""
-    key = image.info.get("transparency")
     if image.mode.startswith("I;16"):
+        pixels = np.asarray(cv2.convertScaleAbs(np.asarray(image), alpha=1 / 257), dtype=np.uint8)
         is_inverted = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
-        return _scaled(np.asarray(image), key, is_inverted)
-    if image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
-        return np.asarray(image)
+        return ~pixels if is_inverted else pixels
     if image.mode == "RGBa":  # colours that are already multiplied by their alpha
         mixed = np.asarray(image).astype(np.uint16)
         return np.minimum(mixed[:, :, :3] + (WHITE - mixed[:, :, 3:]), WHITE).astype(np.uint8)
-    # Pillow scales all greys and colours to eight bits but the transparent one.
-    if stored.startswith("RGB;16") and isinstance(key, tuple):
-        image.info["transparency"] = tuple(value >> 8 for value in key)
-    elif stored in ("L;2", "L;4") and isinstance(key, int):
-        image.info["transparency"] = key * WHITE // ((1 << int(stored[2])) - 1)
-    if image.mode in ("RGBA", "LA", "PA") or key is not None:
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         return np.asarray(image.convert("RGBA"))
+    if image.mode in ("L", "RGB", "CMYK"):
+        return np.asarray(image)
     return np.asarray(image.convert("L" if image.mode == "1" else "RGB"))
-
-
-def _scaled(deep: NDArray[np.uint16], transparent: object, is_inverted: bool) -> NDArray[np.uint8]:
-    """Return greys of 16 bits in 8, not clipped; the transparent one becomes white."""
-    pixels = np.asarray(cv2.convertScaleAbs(deep, alpha=1 / 257), dtype=np.uint8)
-    if is_inverted:
-        return ~pixels
-    if isinstance(transparent, int):
-        pixels[deep == transparent] = WHITE
-    return pixels

@@ -1,7 +1,8 @@
 """PNG: its chunks (W3C PNG, third edition), of which only those that draw pixels are decoded.
 
 Texts and profiles that unpack to gigabytes never reach the decoder, and of an animated PNG the
-picture remains that viewers without animation show.
+picture remains that viewers without animation show. The rows are unpacked here, as many as there
+are: libpng would unpack a bomb behind them to its end, and Pillow takes missing ones for black.
 """
 
 import zlib
@@ -42,6 +43,7 @@ ADAM7 = (
     (0, 1, 1, 2),
 )
 PIECE = 1 << 20  # bytes unpacked at once
+MOST_REPACKED = 64 << 20  # bytes of rows that are held twice to unpack them once
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -76,9 +78,7 @@ def read_png(content: bytes) -> Header:
         raise NotStorableError(Outcome.TRUNCATED, "the PNG ends before its first pixels")
     if found.colour == PALETTE and b"PLTE" not in found.others:
         raise NotStorableError(Outcome.CORRUPT, "the PNG has no palette for its colours")
-    mode = MODES[found.colour]
-    if found.depth == 16 or (mode == "L" and found.depth in (2, 4)):
-        mode += f";{found.depth}"
+    mode = MODES[found.colour] + (";16" if found.depth == 16 else "")
     orientation, exif = read_exif(found.others.get(b"eXIf", b""))
     profile = _unpacked(found.others.get(b"iCCP", b""))
     # Grey and palette pictures carry profiles of colour, which apply once they are colours.
@@ -100,6 +100,7 @@ def read_png(content: bytes) -> Header:
         icc=icc,
         exif=exif,
         raw_size=_raw_size(found),
+        grey_key=_grey_key(found),
         is_plain=is_bare and mode == "RGB" and orientation == 1 and not icc,
     )
 
@@ -110,42 +111,72 @@ def drawn_png(content: bytes, header: Header) -> bytes:
     Raises:
         NotStorableError: a chunk is damaged or cut, or rows are missing.
     """
-    drawn = [SIGNATURE]
+    tables: list[bytes] = []
     packed: list[bytes] = []
     is_ended = False
     for kind, start, end in _chunks(content):
         is_ended = kind == b"IEND"
         if not is_ended and end + 4 > len(content):
             raise NotStorableError(Outcome.TRUNCATED, "the PNG ends too early")
-        if kind in DRAWN:
-            if not _is_sound(content, start, end):
-                said = f"a checksum of the PNG's {kind.decode()} does not hold"
-                raise NotStorableError(Outcome.CORRUPT, said)
-            drawn.append(content[start - 8 : end + 4])
-            packed += [content[start:end]] if kind == b"IDAT" else []
+        if kind in DRAWN and not _is_sound(content, start, end):
+            said = f"a checksum of the PNG's {kind.decode()} does not hold"
+            raise NotStorableError(Outcome.CORRUPT, said)
+        if kind == b"IDAT":
+            packed.append(content[start:end])
+        elif kind in DRAWN:
+            tables.append(content[start - 8 : end + 4])
         elif kind[:1].isupper() and not is_ended:
             said = storable(f"the PNG needs a chunk {kind!r} that nobody knows")
             raise NotStorableError(Outcome.CORRUPT, said)
-    if _unpacked_size(packed, header.raw_size) < header.raw_size:
-        # Pillow takes the missing rows for black.
-        outcome = Outcome.CORRUPT if is_ended else Outcome.TRUNCATED
-        raise NotStorableError(outcome, "the PNG's rows are damaged or missing")
-    return b"".join([*drawn, END])
+    rows = _repacked(packed, header.raw_size, is_ended=is_ended)
+    return b"".join([SIGNATURE, *tables, *_as_chunk(b"IDAT", rows), END])
 
 
-def _unpacked_size(packed: list[bytes], most: int) -> int:
-    """Return how many bytes the rows unpack to, counted to `most`: a bomb may follow them."""
-    unpacking = zlib.decompressobj()
-    size = 0
+def _repacked(packed: list[bytes], size: int, *, is_ended: bool) -> list[bytes]:
+    """Return `size` bytes of rows as a stream that is not compressed, or as they came if many.
+
+    Raises:
+        NotStorableError: there are fewer rows, or more: no encoder means them, and a bomb does.
+    """
+    unpacking, storing = zlib.decompressobj(), zlib.compressobj(0)
+    is_stored = size <= MOST_REPACKED
+    stored: list[bytes] = []
+    count = 0
     try:
         for part in packed:
             left = part
-            while left and size < most and not unpacking.eof:
-                size += len(unpacking.decompress(left, PIECE))
+            while left and count <= size and not unpacking.eof:
+                # One more than is missing: then the checksum behind the last row is read too.
+                piece = unpacking.decompress(left, min(PIECE, size - count + 1))
                 left = unpacking.unconsumed_tail
-    except zlib.error:
-        return 0
-    return size
+                if is_stored:
+                    stored.append(storing.compress(piece))
+                count += len(piece)
+    except zlib.error as error:
+        raise NotStorableError(Outcome.CORRUPT, "the PNG's rows are damaged") from error
+    if count < size:
+        outcome = Outcome.CORRUPT if is_ended else Outcome.TRUNCATED
+        raise NotStorableError(outcome, "rows of the PNG are missing")
+    if count > size:
+        raise NotStorableError(Outcome.CORRUPT, "the PNG unpacks to more than its rows")
+    return [*stored, storing.flush()] if is_stored else packed
+
+
+def _as_chunk(kind: bytes, payload: list[bytes]) -> list[bytes]:
+    crc = zlib.crc32(kind)
+    for part in payload:
+        crc = zlib.crc32(part, crc)
+    size = sum(len(part) for part in payload)
+    return [size.to_bytes(4, "big"), kind, *payload, crc.to_bytes(4, "big")]
+
+
+def _grey_key(found: _Chunks) -> int | None:
+    """Return the grey that is transparent, as it is once decoded: of 8 bits, or of 16."""
+    key = found.others.get(b"tRNS", b"")
+    if found.colour != 0 or len(key) != 2:
+        return None
+    scale = 1 if found.depth >= 8 else 255 // ((1 << found.depth) - 1)
+    return int.from_bytes(key, "big") * scale
 
 
 def _raw_size(found: _Chunks) -> int:
