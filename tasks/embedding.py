@@ -18,6 +18,7 @@ from tasks.errors import InputError
 from tasks.inference import over_pictures, shared_model
 from tasks.samples import selection_digest
 from tasks.storage import Commit, Lake, Shard
+from tasks.vectors import vectors_table
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
     captions = _chosen(lake, shard, chosen)
     images, texts = _embedded(lake, loaded, shard, captions, how)
     path = lake.rows("vectors", run, shard)
-    rows.write_rows(lake, path, rows.vectors_table(captions, images, texts))
+    rows.write_rows(lake, path, vectors_table(captions, images, texts))
     commit = lake.commit(
         STAGE,
         run,

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tasks.errors import LakeError
 from tasks.older import selected
@@ -100,6 +98,7 @@ WEB = _schema(
     bytes=pa.int64(),
     content_type=pa.string(),
     sha256=pa.string(),
+    hash_matches=pa.bool_(),  # the hash that the table expected; null when it expected none
     format=pa.string(),
     mode=pa.string(),
     n_frames=pa.int32(),
@@ -206,32 +205,6 @@ TRUTH = _schema(
     noise=pa.string(),
     is_noise=pa.bool_(),
 )
-
-
-def vectors_schema(width: int) -> pa.Schema:
-    """Embeddings of one model: key, caption, and two unit vectors of `width` floats."""
-    vector = pa.list_(pa.float32(), width)
-    return _schema(
-        key=pa.string(), caption_id=pa.string(), image_embedding=vector, text_embedding=vector
-    )
-
-
-def vectors_table(
-    captions: Sequence[Mapping[str, Any]], images: NDArray[np.float32], texts: NDArray[np.float32]
-) -> pa.Table:
-    """Build a `vectors_schema` table without a Python object a number.
-
-    Args:
-        captions: N rows with key and caption_id.
-        images: float32 (N, E).
-        texts: float32 (N, E).
-    """
-    names = [pa.array([row[n] for row in captions], pa.string()) for n in ("key", "caption_id")]
-    vectors = [
-        pa.FixedSizeListArray.from_arrays(pa.array(side.reshape(-1)), side.shape[1])
-        for side in (images, texts)
-    ]
-    return pa.Table.from_arrays([*names, *vectors], schema=vectors_schema(images.shape[1]))
 
 
 def key_of(normalised_url: str) -> str:

@@ -1,11 +1,13 @@
-"""Exported embeddings, read back as pairs of an image vector and a text vector."""
+"""Exported embeddings: their table, and how it is read back as pairs of image and text vectors."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks import rows
@@ -16,6 +18,37 @@ log = logging.getLogger(__name__)
 
 MAX_BAD_SHARE = 0.01
 KEY_BUCKETS = 1000
+
+
+def vectors_schema(width: int) -> pa.Schema:
+    """Embeddings of one model: key, caption, and two unit vectors of `width` floats."""
+    vector = pa.list_(pa.float32(), width)
+    return pa.schema(
+        {
+            "key": pa.string(),
+            "caption_id": pa.string(),
+            "image_embedding": vector,
+            "text_embedding": vector,
+        }
+    )
+
+
+def vectors_table(
+    captions: Sequence[Mapping[str, Any]], images: NDArray[np.float32], texts: NDArray[np.float32]
+) -> pa.Table:
+    """Build a `vectors_schema` table without a Python object a number.
+
+    Args:
+        captions: N rows with key and caption_id.
+        images: float32 (N, E).
+        texts: float32 (N, E).
+    """
+    names = [pa.array([row[n] for row in captions], pa.string()) for n in ("key", "caption_id")]
+    vectors = [
+        pa.FixedSizeListArray.from_arrays(pa.array(side.reshape(-1)), side.shape[1])
+        for side in (images, texts)
+    ]
+    return pa.Table.from_arrays([*names, *vectors], schema=vectors_schema(images.shape[1]))
 
 
 def read_vectors(

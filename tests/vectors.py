@@ -10,6 +10,7 @@ from safetensors.torch import load
 from tasks import rows
 from tasks.rbm import RbmFit, fit_rbm
 from tasks.storage import Lake, Shard
+from tasks.vectors import vectors_table
 
 WIDTH, PAIRS = 5, 211
 QUICK: dict[str, Any] = {
@@ -38,9 +39,7 @@ def write_sides(
         {"key": rows.key_of(f"{shard.name} {n}"), "caption_id": f"{shard.name}-{n}"}
         for n in range(len(images))
     ]
-    rows.write_rows(
-        lake, lake.rows("vectors", run, shard), rows.vectors_table(named, images, texts)
-    )
+    rows.write_rows(lake, lake.rows("vectors", run, shard), vectors_table(named, images, texts))
 
 
 def write_vectors(

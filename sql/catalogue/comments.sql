@@ -109,6 +109,7 @@ of_column (column_name, comment) as (
     ('bytes', 'size in bytes'),
     ('content_type', 'as the server says'),
     ('sha256', 'of the bytes as fetched'),
+    ('hash_matches', 'whether the bytes have the hash that their table gave; null when it gave none'),
     ('format', 'as the bytes say'),
     ('mode', 'colour mode as fetched'),
     ('n_frames', 'frames of an animation'),

@@ -24,6 +24,8 @@ from tasks.ingestion.planning import Planned
 from tasks.ingestion.recording import RUN, STAGE, OpenShard
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
+from tasks.ingestion.verifying import mismatch
+from tasks.ingestion.warc import warc_body
 from tasks.rows import Outcome
 from tasks.storage import Lake, Shard
 
@@ -92,18 +94,7 @@ class Engine:
 
     async def _candidate(self, opened: OpenShard, index: int) -> None:
         """Bring one candidate to its outcome, and its shard to its commit if it was the last."""
-        url = opened.entries[index].url
-        with self._in("politeness") as moved:
-            async with self._fetcher.turn(url):
-                moved("network")
-                fetched = await self._fetcher.get(url)
-            moved("decoding")
-            try:
-                decoding = (opened, index, fetched, self._how)
-                picture = await self._on(self._decoding, "decode", _decoded, *decoding)
-            finally:
-                fetched.release()
-        self._count(picture)
+        self._count(await self._brought(opened, index))
         opened.left -= 1
         self._pending -= 1
         if opened.left == 0:
@@ -113,6 +104,26 @@ class Engine:
             kept, planned = commit.rows["kept"], commit.rows["planned"]
             log.info("shard %s: kept %d of %d", opened.shard, kept, planned)
         self._moved.set()
+
+    async def _brought(self, opened: OpenShard, index: int) -> Picture:
+        """Fetch and decode a candidate, or read it where it lies in an archive."""
+        entry = opened.entries[index]
+        with self._in("politeness") as moved:
+            if entry.body_path:
+                moved("decoding")
+                # Read on that thread too, so that one such body is in memory at a time.
+                return await self._on(
+                    self._decoding, "decode", _out_of_archive, opened, index, self._how
+                )
+            async with self._fetcher.turn(entry.url):
+                moved("network")
+                fetched = await self._fetcher.get(entry.url)
+            moved("decoding")
+            try:
+                decoding = (opened, index, fetched, self._how)
+                return await self._on(self._decoding, "decode", _decoded, *decoding)
+            finally:
+                fetched.release()
 
     @contextlib.contextmanager
     def _in(self, phase: str) -> Iterator[Callable[[str], None]]:
@@ -161,6 +172,11 @@ def _one_thread(name: str) -> Iterator[ThreadPoolExecutor]:
         executor.shutdown(cancel_futures=True)
 
 
+def _out_of_archive(opened: OpenShard, index: int, how: Ingestion) -> Picture:
+    entry = opened.entries[index]
+    return _decoded(opened, index, warc_body(entry.body_path, entry.body_offset, how), how)
+
+
 def _decoded(opened: OpenShard, index: int, fetched: Fetched, how: Ingestion) -> Picture:
     picture = _picture(opened.entries[index], fetched, how)
     opened.put(index, fetched, picture)
@@ -170,11 +186,13 @@ def _decoded(opened: OpenShard, index: int, fetched: Fetched, how: Ingestion) ->
 def _picture(entry: Planned, fetched: Fetched, how: Ingestion) -> Picture:
     if fetched.outcome is not Outcome.KEPT:
         return Picture(fetched.outcome, b"", fetched.message, {})
-    digest = sha256(fetched.body).hexdigest()
-    facts = {"sha256": digest, "bytes": len(fetched.body)}
-    if entry.expected_sha256 and entry.expected_sha256.lower() != digest:
-        message = f"expected sha256 {entry.expected_sha256[:12]}, got {digest[:12]}"
-        return Picture(Outcome.HASH_MISMATCH, b"", message, facts)
-    picture = stored_picture(fetched.body, how)
+    body = fetched.body
+    facts: dict[str, Any] = {"sha256": sha256(body).hexdigest(), "bytes": len(body)}
+    if entry.expected_hash and how.verify_hash != "off":
+        message = mismatch(entry.expected_hash, body, facts["sha256"])
+        facts["hash_matches"] = not message
+        if message and how.verify_hash == "drop":
+            return Picture(Outcome.HASH_MISMATCH, b"", message, facts)
+    picture = stored_picture(body, how)
     picture.columns.update(facts)
     return picture

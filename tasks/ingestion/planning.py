@@ -51,11 +51,6 @@ class Planned:
     body_path: str = ""
     body_offset: int = 0
 
-    @property
-    def expected_sha256(self) -> str:
-        """The expected hash when it is a sha256."""
-        return self.expected_hash if len(self.expected_hash) == 64 else ""
-
 
 def plan_candidates(
     lake: Lake, source: Source, candidates: Iterable[Candidate], size: int

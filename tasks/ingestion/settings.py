@@ -25,6 +25,7 @@ INTERPOLATIONS = (
 # Quality of JPEG and WebP; of PNG the effort of compression.
 HIGHEST_QUALITY = {"jpg": 100, "png": 9, "webp": 100}
 ANIMATED = ("first", "drop")
+VERIFY_HASH = ("off", "flag", "drop")
 KINDS = ("web", "human")
 
 
@@ -64,6 +65,8 @@ class Ingestion:
         grace_s: seconds that a body's speed is averaged over.
         max_memory_bytes: of bodies between socket and shard, for each process; one that is larger
             than that comes alone.
+        verify_hash: what a body with another hash than its table's comes to: off (it is not looked
+            at), flag (kept, its row has hash_matches false) or drop.
         retries: further tries after a failure that may pass.
         user_agent: the honest name sent with every request.
         contact: an address a webmaster can write to; part of the User-Agent.
@@ -97,7 +100,8 @@ class Ingestion:
     timeout_s: float = 20.0
     min_bytes_per_s: int = 1024
     grace_s: float = 5.0
-    max_memory_bytes: int = 256 << 20
+    max_memory_bytes: int = 64 << 20
+    verify_hash: str = "drop"
     retries: int = 2
     user_agent: str = "Caplift/0.1"
     contact: str = ""
@@ -116,6 +120,10 @@ class Ingestion:
             raise InputError(
                 "user_agent and contact are one line of ASCII that begins with the name which "
                 f"robots.txt knows us by, such as Caplift/0.1, not {self.agent!r}"
+            )
+        if self.verify_hash not in VERIFY_HASH:
+            raise InputError(
+                f"verify_hash is one of {', '.join(VERIFY_HASH)}, not {self.verify_hash!r}"
             )
         at_least(1, self, "max_aspect_ratio")
         at_least(0, self, "retries", "min_image_size", "per_host_rate", "min_bytes_per_s")

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from tasks.errors import InputError
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.places import TABLES, files_of, named, open_bytes, open_text, reading
+from tasks.ingestion.verifying import is_hash
 
 URL_COLUMNS = ("url", "image_url", "src", "link")
 TEXT_COLUMNS = ("caption", "captions", "text", "texts", "alt", "title")
 HASH_COLUMNS = ("sha256", "sha512", "md5")
 NONE = "none"  # chosen in place of a column: do not look for one
-HASH_DIGITS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 ROWS_A_READ = 10_000
 BUFFER_BYTES = 1 << 20  # of each column of parquet; without it a row group's column is read whole
 CHARS_A_READ = 1 << 20
@@ -201,17 +201,13 @@ def _lines(path: str, *, columns: Columns) -> Iterator[Cells]:  # noqa: ARG001  
 def _candidates(path: str, number: int, cells: Cells) -> Iterator[Candidate]:
     url, texts, digest = cells
     expected = _text(digest).lower()
-    if expected and (len(expected) not in HASH_DIGITS or not _is_hex(expected)):
+    if expected and not is_hash(expected):
         raise InputError(
             f"row {number} of {path} has the hash {expected[:40]!r}, which is no md5, sha1, sha256 "
             "or sha512 in hex; choose another column with hash_col, or none"
         )
     for text in texts if isinstance(texts, list) and texts else [texts]:
         yield Candidate(_text(url), _text(text), "", "", expected)
-
-
-def _is_hex(digits: str) -> bool:
-    return all(digit in "0123456789abcdef" for digit in digits)
 
 
 def _text(value: Any) -> str:

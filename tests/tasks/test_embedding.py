@@ -16,6 +16,7 @@ from tasks.embedding import Embedding, embed_shard
 from tasks.errors import InputError
 from tasks.pictures import read_pictures, shard_pictures
 from tasks.storage import Lake, Shard
+from tasks.vectors import vectors_schema
 from tests.small_lake import NAMES, write_lake, write_selection
 
 MODEL = "checkpoints/blip/00000001"
@@ -34,7 +35,7 @@ def lake(tmp_path: Path) -> Lake:
 def test_each_row_holds_the_vectors_of_its_own_picture_and_text(lake: Lake) -> None:
     commit = embed_shard(lake, "v", FIRST, "all", MODEL, Embedding(batch_size=3))
     found = rows.read_rows(lake, lake.rows("vectors", "v", FIRST))
-    assert found.schema == rows.vectors_schema(14)
+    assert found.schema == vectors_schema(14)
     assert commit.rows == {"pictures": 7, "vectors": 7}
     chosen = rows.read_rows(lake, lake.rows("selections", "all", FIRST)).to_pylist()
     loaded = load_model(lake, MODEL)
@@ -76,7 +77,7 @@ def test_a_committed_shard_is_left_alone(lake: Lake) -> None:
 def test_a_shard_of_which_nothing_was_kept_has_no_vectors(lake: Lake) -> None:
     Path(lake.path(lake.rows("selections", "all", FIRST))).unlink()
     assert embed_shard(lake, "v", FIRST, "all", MODEL, Embedding()).rows["vectors"] == 0
-    assert rows.read_rows(lake, lake.rows("vectors", "v", FIRST)).schema == rows.vectors_schema(14)
+    assert rows.read_rows(lake, lake.rows("vectors", "v", FIRST)).schema == vectors_schema(14)
 
 
 def test_an_unfinished_selection_is_refused(lake: Lake) -> None:

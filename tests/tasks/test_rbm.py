@@ -20,7 +20,7 @@ from tasks.errors import InputError, LakeError, ModelError
 from tasks.fitted import load_rbm
 from tasks.rbm import RbmFit, _batch, fit_rbm
 from tasks.storage import Lake, Shard
-from tasks.vectors import held_out, read_vectors
+from tasks.vectors import held_out, read_vectors, vectors_table
 from tests.vectors import PAIRS, QUICK, WIDTH, drawn_vectors, fitted, write_sides, write_vectors
 
 FIRST = Shard("web", "00000")
@@ -90,7 +90,7 @@ def test_pairs_of_one_picture_are_on_one_side_of_the_split(lake: Lake) -> None:
     named = [{"key": rows.key_of(str(n // 2)), "caption_id": str(n)} for n in range(2 * PAIRS)]
     sides = [generator.normal(size=(2 * PAIRS, WIDTH)).astype(np.float32) for _ in "ab"]
     path = lake.rows("vectors", "v", Shard("web", "00000"))
-    rows.write_rows(lake, path, rows.vectors_table(named, *sides))
+    rows.write_rows(lake, path, vectors_table(named, *sides))
     fitted(lake, "split")
     metrics = load_rbm(lake, "split").metrics
     assert metrics["validation_rows"] % 2 == 0

@@ -29,7 +29,7 @@ from tasks.registry import (
     register_model,
 )
 from tasks.storage import Lake, Shard, open_lake
-from tasks.vectors import pairs_of
+from tasks.vectors import pairs_of, vectors_table
 from tests.small_lake import jpeg_of
 
 TEXTS = ["a red square", "a blue wall", "a green field"]
@@ -212,7 +212,7 @@ def test_a_registered_rbm_scores_pairs_as_it_did_when_it_was_fitted(
     sides = [shared @ generator.normal(size=(3, 5)) + generator.normal(size=(211, 5)) for _ in "ab"]
     captions = [{"key": rows.key_of(str(n)), "caption_id": str(n)} for n in range(211)]
     images, texts = (side.astype(np.float32) for side in sides)
-    table = rows.vectors_table(captions, images, texts)
+    table = vectors_table(captions, images, texts)
     rows.write_rows(lake, lake.rows("vectors", "v", Shard("web", "00000")), table)
     how = RbmFit(hidden=7, updates=20, chains=32, save_every=10, ais_chains=16, ais_betas=20)
     for _ in fit_rbm(lake, "rbm-1", "v", ("web",), how):

@@ -1,5 +1,7 @@
 """Every candidate ends as exactly one row, killed or not, and copies are marked."""
 
+import contextlib
+import hashlib
 import io
 import json
 import os
@@ -9,6 +11,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -149,7 +152,8 @@ def test_killed_again_and_again_it_comes_to_the_rows_and_bytes_of_a_run_that_was
             )
             while sum(site.asked.values()) < asked + so_many and process.poll() is None:
                 time.sleep(0.002)
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was done before
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             for tar in lakes[0].glob("web/*/*.tar"):
                 with tarfile.open(tar) as opened:
@@ -199,15 +203,33 @@ def test_copies_are_looked_for_only_when_the_whole_batch_is_there(
             mark_duplicates(lake, "web", HOW)
 
 
-def test_a_hash_that_differs_from_the_tables_is_no_picture_of_it(
-    lake: Lake, tmp_path: Path
+@pytest.mark.parametrize("name", ["md5", "sha256", "sha512"])
+@pytest.mark.parametrize(
+    ("verify", "outcomes", "matches"),
+    [
+        ("drop", [Outcome.HASH_MISMATCH, Outcome.KEPT], [False, True]),
+        ("flag", [Outcome.KEPT, Outcome.KEPT], [False, True]),
+        ("off", [Outcome.KEPT, Outcome.KEPT], [None, None]),
+    ],
+)
+def test_a_hash_that_differs_from_the_tables_is_dropped_flagged_or_not_looked_at(
+    lake: Lake, tmp_path: Path, name: str, verify: str, outcomes: list[str], matches: list[bool]
 ) -> None:
     path = tmp_path / "urls.csv"
-    with web({"/a.jpg": Answer(body=JPEG)}) as site:
-        path.write_text(f"url,caption,sha256\n{site.url}/a.jpg,a,{'0' * 64}\n")
-        ingest(lake, plan(lake, Source(batch="web", tables=(str(path),)), HOW), HOW)
-    (row,) = web_rows(lake)
-    assert row["outcome"] == Outcome.HASH_MISMATCH
+    right = hashlib.new(name, JPEG).hexdigest().upper()
+    wrong = "0" * len(right)
+    how = replace(HOW, verify_hash=verify)
+    with web({"/a.jpg": Answer(body=JPEG), "/b.jpg": Answer(body=JPEG)}) as site:
+        lines = [
+            f"url,caption,{name}",
+            f"{site.url}/a.jpg,a,{wrong}",
+            f"{site.url}/b.jpg,b,{right}",
+        ]
+        path.write_text("\n".join(lines) + "\n")
+        ingest(lake, plan(lake, Source(batch="web", tables=(str(path),)), how), how)
+    found = sorted(web_rows(lake), key=lambda row: str(row["url"]))
+    assert [row["outcome"] for row in found] == outcomes
+    assert [row["hash_matches"] for row in found] == matches
 
 
 def test_a_batch_of_two_sources_holds_each_address_once(lake: Lake, tmp_path: Path) -> None:
