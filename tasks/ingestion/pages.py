@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 PAGE_SUFFIXES = ("", ".html", ".htm", ".xhtml", ".php", ".asp", ".aspx")
 PAGES_AT_ONCE = 16
+MAX_FETCHED = 8 << 20  # bytes of a page, of which no more than MAX_PAGE_BYTES are read
+MAX_KNOWN = 200_000  # addresses of a site; a calendar names new ones for ever
 
 
 def page_candidates(source: Source, how: Ingestion) -> Iterator[Candidate]:
@@ -69,7 +72,7 @@ def _crawled(starts: list[str], max_pages: int, how: Ingestion) -> Iterator[Page
         raise InputError(f"a start page is no address: {error}") from error
     # The loop stands still between rounds, so no more than one round of pages is in memory.
     with asyncio.Runner() as runner:
-        fetcher = Fetcher(how)
+        fetcher = Fetcher(replace(how, max_bytes=min(how.max_bytes, MAX_FETCHED)))
         runner.run(fetcher.__aenter__())
         try:
             while crawl.frontier and crawl.count < max_pages:
@@ -132,6 +135,8 @@ class _Crawl:
 
     def _follow(self, content: PageContent) -> None:
         for link in content.links():
+            if len(self._seen) >= MAX_KNOWN:
+                return
             if link not in self._seen and origin_of(link) in self._origins and _is_page(link):
                 self._seen.add(link)
                 self.frontier.append(link)

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -46,6 +47,30 @@ def test_a_trap_of_endless_links_ends_at_the_limit() -> None:
             site.answers[f"/?day={n}"] = site.answers["/"]
         names([f"{site.url}/"], max_pages=13)
         assert sum(n for path, n in site.asked.items() if path != "/robots.txt") == 13
+
+
+def test_a_trap_of_ever_new_links_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.ingestion.pages.MAX_KNOWN", 7)
+    links = "".join(f'<a href="{n}.html">{n}</a>' for n in range(100))
+    with web({"/": html(f'<img src="a.jpg">{links}')}) as site:
+        assert names([f"{site.url}/"]) == ["a.jpg"]
+        assert site.asked.keys() == {"/", "/robots.txt", *(f"/{n}.html" for n in range(6))}
+
+
+def test_a_linked_page_that_robots_txt_closes_is_not_asked_for() -> None:
+    rules = Answer(body=b"User-agent: caplift\nDisallow: /private")
+    first = html('<img src="a.jpg"><a href="private/b.html">b</a><a href="c.html">c</a>')
+    pages = {"/": first, "/private/b.html": first, "/c.html": html('<img src="c.jpg">')}
+    with web({**pages, "/robots.txt": rules}) as site:
+        assert names([f"{site.url}/"]) == ["a.jpg", "c.jpg"]
+        assert site.asked == {"/robots.txt": 1, "/": 1, "/c.html": 1}
+
+
+def test_a_page_that_asks_for_patience_is_read_after_it() -> None:
+    busy = Answer(body=b'<img src="b.jpg">', headers={"Retry-After": "0"}, first=(429,))
+    with web({"/": html('<img src="a.jpg"><a href="b.html">b</a>'), "/b.html": busy}) as site:
+        assert names([f"{site.url}/"], replace(HOW, retries=1)) == ["a.jpg", "b.jpg"]
+        assert site.asked["/b.html"] == 2
 
 
 def test_what_is_linked_twice_or_is_no_page_is_asked_once_or_never() -> None:
