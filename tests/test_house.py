@@ -18,6 +18,7 @@ MAX_LINES = 300
 DOORS = {
     "aiohttp": {
         "tasks/ingestion/answers.py",
+        "tasks/ingestion/connections.py",
         "tasks/ingestion/failures.py",
         "tasks/ingestion/fetch.py",
         "tasks/ingestion/guard.py",

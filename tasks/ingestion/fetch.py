@@ -19,6 +19,7 @@ from yarl import URL
 from tasks.ingestion.addresses import Address, address_of, scheme_outcome
 from tasks.ingestion.answers import Reader, note_headers
 from tasks.ingestion.budget import Budget
+from tasks.ingestion.connections import connector_of
 from tasks.ingestion.failures import (
     RefusedError,
     may_pass,
@@ -27,7 +28,7 @@ from tasks.ingestion.failures import (
     said_of,
 )
 from tasks.ingestion.fetched import Fetched, storable
-from tasks.ingestion.guard import GuardedResolver, check_literal
+from tasks.ingestion.guard import check_literal
 from tasks.ingestion.hosts import Breakers, Host, Hosts
 from tasks.ingestion.policy import product_of
 from tasks.ingestion.robots import Robots, refusal
@@ -59,14 +60,8 @@ class Fetcher:
         self._visits: dict[asyncio.Task[object] | None, Visit] = {}
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
-            limit=0,  # turns limit it, so a slow host cannot fill the pool
-            resolver=GuardedResolver(self.how.allow_private_hosts),
-            ttl_dns_cache=300,
-            # No context of ours: aiohttp has made one for the process, and each costs 40 ms.
-        )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=connector_of(self.how),
             headers={"User-Agent": self.how.agent, "Accept": "image/*,*/*;q=0.8"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
             cookie_jar=aiohttp.DummyCookieJar(),

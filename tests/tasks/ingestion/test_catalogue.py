@@ -135,8 +135,8 @@ ANSWERS: Cases = {
         200,
     ),
     "continue-endless": (
-        Answer(raw=b"", endless=b"HTTP/1.1 100 Continue\r\n\r\n", drip_s=0.01),
-        Outcome.TIMEOUT,
+        Answer(raw=b"", endless=b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+        Outcome.PROTOCOL,
         None,
     ),
     "headers-endless": (Answer(raw=HEAD, endless=b"X-A: b\r\n"), Outcome.PROTOCOL, None),
