@@ -1,7 +1,7 @@
 """WebDataset shards: written byte for byte the same each time, read by offset; webdataset's door.
 
-A sample is three members: `<key>.jpg`, `<key>.txt` and `<key>.json`. The rows of `web/` keep where
-each picture's bytes lie, so nothing has to be scanned to reach one.
+A sample is three members: `<key>.jpg` (or .png, .webp), `<key>.txt` and `<key>.json`. The rows of
+`web/` keep where each picture's bytes lie, so nothing has to be scanned to reach one.
 """
 
 import io
@@ -31,12 +31,14 @@ class ShardWriter:
     def __exit__(self, *_: object) -> None:
         self._tar.close()
 
-    def add(self, key: str, jpeg: bytes, text: str, facts: Mapping[str, Any]) -> tuple[int, int]:
+    def add(
+        self, key: str, picture: bytes, text: str, facts: Mapping[str, Any], extension: str = "jpg"
+    ) -> tuple[int, int]:
         """Append a sample; return the offset and size of its picture in the tar."""
-        offset = self._member(f"{key}.jpg", jpeg)
+        offset = self._member(f"{key}.{extension}", picture)
         self._member(f"{key}.txt", text.encode())
         self._member(f"{key}.json", json.dumps(facts, sort_keys=True, default=str).encode())
-        return offset, len(jpeg)
+        return offset, len(picture)
 
     def _member(self, name: str, content: bytes) -> int:
         member = tarfile.TarInfo(name)  # mtime, uid and gid are 0: equal input, equal bytes
@@ -109,10 +111,12 @@ def _publish_shard(
             facts = by_key.get(row["key"])
             if facts is None or facts["tar_offset"] is None:
                 raise LakeError(f"picture {row['key']} of {shard} is selected but not stored")
-            tar.seek(facts["tar_offset"])
-            jpeg = tar.read(facts["tar_size"])
+            tar.seek(facts["tar_offset"] - tarfile.BLOCKSIZE)
+            member = tarfile.TarInfo.frombuf(tar.read(tarfile.BLOCKSIZE), "utf-8", "strict")
+            picture = tar.read(facts["tar_size"])
             place = seen[row["key"]] = seen.get(row["key"], -1) + 1
             described = {k: facts[k] for k in ("url", "sha256")} | {
                 k: row[k] for k in ("caption_id", "source")
             }
-            writer.add(f"{row['key']}_{place}", jpeg, row["text"], described)
+            extension = member.name.rpartition(".")[2]
+            writer.add(f"{row['key']}_{place}", picture, row["text"], described, extension)

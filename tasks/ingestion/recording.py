@@ -64,6 +64,7 @@ class _Place:
 
     offset: int
     size: int
+    extension: str
 
 
 class OpenShard:
@@ -97,7 +98,8 @@ class OpenShard:
         self._rows[index] = _row(self.shard, self.entries[index], fetched, picture)
         if picture.outcome is Outcome.KEPT:
             with writable(tempfile.gettempdir()):
-                self._places[index] = _Place(self._spool.tell(), len(picture.content))
+                size, extension = len(picture.content), picture.extension
+                self._places[index] = _Place(self._spool.tell(), size, extension)
                 self._spool.write(picture.content)
 
     def discard(self) -> None:
@@ -151,7 +153,7 @@ class OpenShard:
         self._spool.seek(place.offset)
         facts = {name: row.get(name) for name in FACTS}
         content = self._spool.read(place.size)
-        offset, size = tar.add(row["key"], content, row["caption"], facts)
+        offset, size = tar.add(row["key"], content, row["caption"], facts, place.extension)
         return {"tar_offset": offset, "tar_size": size}
 
     def _statistics(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Ingestion:
     timeout_s: float = 20.0
     min_bytes_per_s: int = 1024
     grace_s: float = 5.0
-    max_memory_bytes: int = 64 << 20
+    max_memory_bytes: int = 16 << 20
     verify_hash: str = "drop"
     retries: int = 2
     user_agent: str = "Caplift/0.1"

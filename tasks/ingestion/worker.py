@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -98,5 +97,6 @@ async def _asked(parent: _Parent, lake: Lake, how: Ingestion) -> None:
         await engine.run(next_shard)
 
 
-if __name__ == "__main__":
-    work(Connection(int(sys.argv[1])))
+def work_on(descriptor: int) -> None:
+    """Work for the parent at the other end of an inherited pipe."""
+    work(Connection(descriptor))

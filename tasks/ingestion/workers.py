@@ -8,7 +8,6 @@ processes together stays within the limits of the settings.
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tasks.ingestion.worker import NEXT, reporting
 from tasks.storage import Lake, Shard
 
 LONGEST_END_S = 5.0
+START = "from tasks.ingestion.worker import work_on; work_on({})"
 Watch = Callable[[Tally], None]
 
 
@@ -104,13 +104,12 @@ def _processes(lake: Lake, how: Ingestion, count: int) -> Iterator[list[_Worker]
     flow, and a fork may inherit a lock that one of the parent's threads holds.
     """
     workers: list[_Worker] = []
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         for _ in range(count):
             ours, theirs = multiprocessing.Pipe()
             number = theirs.fileno()
-            command = [sys.executable, "-m", "tasks.ingestion.worker", str(number)]
-            process = subprocess.Popen(command, pass_fds=[number], env=environment)
+            program = f"import sys; sys.path[:] = {sys.path!r}; {START.format(number)}"
+            process = subprocess.Popen([sys.executable, "-c", program], pass_fds=[number])
             theirs.close()  # so that the end of the process is the end of the pipe
             workers.append(_Worker(process, ours))
             ours.send((lake, how))

@@ -259,3 +259,20 @@ def test_a_planned_batch_keeps_its_plan_and_refuses_another_source(
     assert "\n" not in str(caught.value)
     (row,) = rows.read_all(lake, "plans/web/*.parquet", rows.PLANS).to_pylist()
     assert row["url"].endswith("/1.jpg")
+
+
+@pytest.mark.parametrize("encode_format", ["jpg", "png", "webp"])
+def test_a_member_of_the_tar_is_named_by_the_format_it_is_stored_in(
+    lake: Lake, tmp_path: Path, encode_format: str
+) -> None:
+    how = replace(HOW, encode_format=encode_format, encode_quality=9)
+    with web({"/a.jpg": Answer(body=JPEG)}) as site:
+        given = table(tmp_path, [f"{site.url}/a.jpg"])
+        ingest(lake, plan(lake, Source(batch="web", tables=(given,)), how), how)
+    with tarfile.open(lake.path(lake.web_tar(Shard("web", "00000")))) as tar:
+        picture = tar.getmembers()[0]
+        assert picture.name.rpartition(".")[2] == encode_format
+        content = tar.extractfile(picture)
+        assert content is not None
+        with Image.open(io.BytesIO(content.read())) as found:
+            assert found.format == {"jpg": "JPEG"}.get(encode_format, encode_format.upper())
