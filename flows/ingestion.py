@@ -9,7 +9,7 @@ from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import Machine, this_machine
 from tasks.ingestion import duplicates, stage, workers
 from tasks.ingestion.display import showing
-from tasks.ingestion.recording import RUN, STAGE, candidates_left
+from tasks.ingestion.planning import RUN, STAGE, candidates_left
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.storage import Commit, Lake, Shard
 

@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from tasks.commands import run_command
 from tasks.errors import InputError
 from tasks.ingestion.display import showing
-from tasks.ingestion.duplicates import mark_duplicates
 from tasks.ingestion.options import add_options, settings_from_options
 from tasks.ingestion.places import kind_of
-from tasks.ingestion.recording import RUN, STAGE, candidates_left
+from tasks.ingestion.planning import RUN, STAGE, candidates_left
 from tasks.ingestion.retrying import retry_source
 from tasks.ingestion.sampling import estimate, sampled
 from tasks.ingestion.settings import Ingestion, Source
@@ -84,6 +83,9 @@ def _ingested(
     if left:
         with showing(batch, candidates_left(lake, batch), processes) as display:
             tally = ingest(lake, left, how, processes, display)
+    # Here, not above: DuckDB would be in memory while pictures are.
+    from tasks.ingestion.duplicates import mark_duplicates
+
     mark_duplicates(lake, batch, how)
     return summarise(lake, batch, tally, time.monotonic() - began_s)
 

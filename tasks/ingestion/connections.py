@@ -13,6 +13,7 @@ from tasks.ingestion.settings import Ingestion
 
 MOST_INTERIM = 16  # 100 Continue, 103 Early Hints: sites send one or two before the answer
 DNS_TTL_S = 300
+KEEP_S = 2.0  # for the host's next picture; a TLS connection holds a quarter of a megabyte
 
 
 def connector_of(how: Ingestion) -> aiohttp.TCPConnector:
@@ -21,6 +22,7 @@ def connector_of(how: Ingestion) -> aiohttp.TCPConnector:
         limit=0,  # turns limit it, so a slow host cannot fill the pool
         resolver=GuardedResolver(how.allow_private_hosts),
         ttl_dns_cache=DNS_TTL_S,
+        keepalive_timeout=KEEP_S,
         # No context of ours: aiohttp has made one for the process, and each costs 40 ms.
     )
     factory = functools.partial(_Connection, loop=asyncio.get_running_loop())

@@ -17,7 +17,7 @@ from tasks import rows
 from tasks.database import Database
 from tasks.errors import LakeError
 from tasks.ingestion.dedup import COMPARED, LOOKED_AT, find_twins
-from tasks.ingestion.recording import RUN, STAGE
+from tasks.ingestion.planning import RUN, STAGE
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import TextSource
 from tasks.storage import Commit, Lake, Shard

@@ -20,8 +20,8 @@ from tasks.ingestion.budget import Budget
 from tasks.ingestion.fetch import Fetcher
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.images import Picture, stored_picture
-from tasks.ingestion.planning import Planned
-from tasks.ingestion.recording import RUN, STAGE, OpenShard
+from tasks.ingestion.planning import RUN, STAGE, Planned
+from tasks.ingestion.recording import OpenShard
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.verifying import mismatch

@@ -26,6 +26,8 @@ from tasks.storage import Lake, Shard
 
 log = logging.getLogger(__name__)
 
+STAGE = "ingestion"
+RUN = "ingestion"  # its captions are the web's and the humans' own texts
 MAX_TEXTS = 1000  # of one address: a logo has another alt on each of a million pages
 
 
@@ -199,6 +201,13 @@ def read_plan(lake: Lake, shard: Shard) -> list[Planned]:
         )
         for row in table.to_pylist()
     ]
+
+
+def candidates_left(lake: Lake, batch: str) -> int:
+    """Return how many candidates of a planned batch have no committed row yet."""
+    planned = int(lake.read_json(lake.plan_record(batch))["candidates"])
+    done = lake.committed(STAGE, RUN, batch)
+    return planned - sum(lake.commit_of(STAGE, RUN, shard).rows["planned"] for shard in done)
 
 
 def spelled(url: str) -> str:

@@ -16,7 +16,7 @@ from tasks.disk import writable
 from tasks.ingestion import planning
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.images import Picture
-from tasks.ingestion.planning import Planned
+from tasks.ingestion.planning import RUN, STAGE, Planned
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.texts import text_signals
 from tasks.ingestion.urls import host_of
@@ -24,8 +24,6 @@ from tasks.rows import Outcome
 from tasks.shards import ShardWriter
 from tasks.storage import Commit, Lake, Shard
 
-STAGE = "ingestion"
-RUN = "ingestion"
 IN_MEMORY = 4 << 20  # bytes of pictures an open shard holds before it spills
 # Outcomes of the picture itself; img2dataset calls these failed_to_resize, all others
 # failed_to_download.
@@ -174,13 +172,6 @@ class OpenShard:
                 for outcome in dict.fromkeys(outcomes)
             },
         }
-
-
-def candidates_left(lake: Lake, batch: str) -> int:
-    """Return how many candidates of a planned batch have no committed row yet."""
-    planned = int(lake.read_json(lake.plan_record(batch))["candidates"])
-    done = lake.committed(STAGE, RUN, batch)
-    return planned - sum(lake.commit_of(STAGE, RUN, shard).rows["planned"] for shard in done)
 
 
 def _row(shard: Shard, entry: Planned, fetched: Fetched, picture: Picture) -> dict[str, Any]:

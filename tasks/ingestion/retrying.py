@@ -10,8 +10,7 @@ from tasks import rows
 from tasks.errors import InputError
 from tasks.ingestion import planning
 from tasks.ingestion.failures import PASSING, PASSING_STATUSES
-from tasks.ingestion.planning import Planned
-from tasks.ingestion.recording import RUN, STAGE
+from tasks.ingestion.planning import RUN, STAGE, Planned
 from tasks.ingestion.settings import Source
 from tasks.rows import Outcome
 from tasks.storage import Lake

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tasks.errors import CapliftError
+from tasks.ingestion import heap
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
 from tasks.ingestion.settings import Ingestion
@@ -30,12 +31,16 @@ NEXT = "next"
 
 @contextlib.asynccontextmanager
 async def reporting(engine: Engine, watch: Callable[[Tally], None]) -> AsyncIterator[None]:
-    """Report how far an engine is every second while the body runs, and once more after it."""
+    """Report how far an engine is every second while the body runs, and once more after it.
+
+    Memory that is free by then goes back to the system.
+    """
 
     async def report() -> None:
         while True:
             await asyncio.sleep(BETWEEN_REPORTS_S)
             watch(engine.snapshot())
+            heap.trim()
 
     task = asyncio.create_task(report())
     try:
@@ -98,5 +103,7 @@ async def _asked(parent: _Parent, lake: Lake, how: Ingestion) -> None:
 
 
 def work_on(descriptor: int) -> None:
-    """Work for the parent at the other end of an inherited pipe."""
+    """Work for the parent at the other end of an inherited pipe, and end this process."""
     work(Connection(descriptor))
+    # All is on disk and said. Taking the interpreter down in order costs 0.2 CPU-s and 50 MB.
+    os._exit(0)

@@ -20,7 +20,7 @@ from typing import Any
 from tasks.errors import CapliftError, LakeError
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
-from tasks.ingestion.recording import RUN, STAGE
+from tasks.ingestion.planning import RUN, STAGE
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.worker import NEXT, reporting
