@@ -13,7 +13,7 @@ from tasks.ingestion.settings import Ingestion
 
 MOST_INTERIM = 16  # 100 Continue, 103 Early Hints: sites send one or two before the answer
 DNS_TTL_S = 300
-KEEP_S = 2.0  # for the host's next picture; a TLS connection holds a quarter of a megabyte
+KEEP_S = 5.0  # for the host's next picture; a TLS connection holds a quarter of a megabyte
 
 
 def connector_of(how: Ingestion) -> aiohttp.TCPConnector:

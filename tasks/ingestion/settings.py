@@ -95,7 +95,7 @@ class Ingestion:
     max_bytes: int = 32 << 20
     max_image_area: int = 100_000_000
     concurrency: int = 64
-    per_host_concurrency: int = 4
+    per_host_concurrency: int = 2
     per_host_rate: float = 0.0
     timeout_s: float = 20.0
     min_bytes_per_s: int = 1024
