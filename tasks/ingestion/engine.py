@@ -37,12 +37,16 @@ NextShard = Callable[[], Awaitable[Shard | None]]
 
 
 class Engine:
-    """Ingests the shards it is given, one after another; `tally` says how far it is."""
+    """Ingests the shards it is given, one after another; `tally` says how far it is.
 
-    def __init__(self, lake: Lake, how: Ingestion) -> None:
+    `part` is what it may take of every host's rate.
+    """
+
+    def __init__(self, lake: Lake, how: Ingestion, part: float = 1.0) -> None:
         self.tally = Tally()
         self._lake = lake
         self._how = how
+        self._part = part
         self._open: set[OpenShard] = set()
         self._pending = 0
         self._moved = asyncio.Event()
@@ -61,7 +65,9 @@ class Engine:
             async with AsyncExitStack() as stack:
                 self._decoding = stack.enter_context(_one_thread("decode"))
                 self._writing = stack.enter_context(_one_thread("write"))
-                self._fetcher = await stack.enter_async_context(Fetcher(self._how, self._budget))
+                self._fetcher = await stack.enter_async_context(
+                    Fetcher(self._how, self._budget, self._part)
+                )
                 group = await stack.enter_async_context(asyncio.TaskGroup())
                 while (shard := await self._next(next_shard)) is not None:
                     opened = await self._on(self._writing, "write", OpenShard, self._lake, shard)

@@ -48,14 +48,15 @@ class Fetcher:
 
     Host limits and breakers are its own: a process wants one fetcher. With a budget, each body that
     `get` returns holds memory until `Fetched.release`; without one only `concurrency` bounds them.
+    `part` is what this process may take of every host's rate.
     """
 
-    def __init__(self, how: Ingestion, budget: Budget | None = None) -> None:
+    def __init__(self, how: Ingestion, budget: Budget | None = None, part: float = 1.0) -> None:
         self.how = how
         self._reader = Reader(how, budget)
         self._robots = Robots(self._get_robots, product_of(how.user_agent))
         self._room = asyncio.Semaphore(how.concurrency)
-        self._hosts = Hosts(how)
+        self._hosts = Hosts(how, part)
         self._breakers = Breakers()
         self._visits: dict[asyncio.Task[object] | None, Visit] = {}
 

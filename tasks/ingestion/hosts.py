@@ -1,6 +1,6 @@
 """How fast each host may be asked, and whether asking an origin is of any use now.
 
-Limits hold for one process; whoever runs several gives each its own hosts or a share of the rate.
+Limits hold for one process; whoever runs several gives each a part of the rate.
 """
 
 import asyncio
@@ -121,10 +121,16 @@ class Host:
 
 
 class Hosts:
-    """The hosts met so far, by name."""
+    """The hosts met so far, by name.
 
-    def __init__(self, how: Ingestion) -> None:
+    Args:
+        how: the limits.
+        part: of every host's rate that is this process's.
+    """
+
+    def __init__(self, how: Ingestion, part: float = 1.0) -> None:
         self._how = how
+        self._part = part
         self._hosts: OrderedDict[str, Host] = OrderedDict()
 
     def of(self, name: str) -> Host:
@@ -138,9 +144,9 @@ class Hosts:
 
     def _rate(self, name: str) -> float:
         if self._how.per_host_rate:
-            return self._how.per_host_rate
+            return self._how.per_host_rate * self._part
         # Who opens a private host by name asks a machine of their own, and knows what it bears.
-        return math.inf if name in self._how.allow_private_hosts else RATE
+        return math.inf if name in self._how.allow_private_hosts else RATE * self._part
 
     def _forget(self) -> None:
         for _ in range(8):  # not all: a long list of busy hosts would be gone through each time

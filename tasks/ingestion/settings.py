@@ -57,8 +57,9 @@ class Ingestion:
         max_image_area: largest picture decoded, width times height in pixels.
         concurrency: requests under way at once.
         per_host_concurrency: of them, at one host.
-        per_host_rate: most requests a second at one host, for each process; 0 means 10, and no
-            limit at the hosts of allow_private_hosts. A host that answers 429 is asked more slowly.
+        per_host_rate: most requests a second at one host, by all processes together; 0 means 10,
+            and no limit at the hosts of allow_private_hosts. A host that answers 429 is asked more
+            slowly.
         timeout_s: for one URL in all: redirects, body and further tries; waiting for a host's turn
             and the pauses between tries are left out.
         min_bytes_per_s: slowest body that is waited for, over any grace_s; 0 waits for all.

@@ -4,7 +4,7 @@ worker -> parent    NEXT      give me a shard
                     a Tally   this is how far I am
                     an error  I had to stop
                     None      I have no more to do
-parent -> worker    (Lake, Ingestion) first, then a Shard or None for every NEXT
+parent -> worker    (Lake, Ingestion, part of rates) first, then a Shard or None for every NEXT
 """
 
 import asyncio
@@ -21,9 +21,8 @@ from tasks.errors import CapliftError
 from tasks.ingestion import heap
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
-from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
-from tasks.storage import Lake, Shard
+from tasks.storage import Shard
 
 BETWEEN_REPORTS_S = 1.0
 NEXT = "next"
@@ -81,9 +80,9 @@ def work(connection: "Connection[Any, Any]") -> None:
     """Ask for shards, ingest them, report, and say how it ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends us
     parent = _Parent(connection)
-    lake, how = parent.receive()
+    lake, how, part = parent.receive()
     try:
-        run(_asked(parent, lake, how))
+        run(_asked(parent, Engine(lake, how, part)))
         parent.send(None)
     except CapliftError as error:
         parent.send(error)
@@ -91,8 +90,7 @@ def work(connection: "Connection[Any, Any]") -> None:
         parent.send(RuntimeError(f"{error}\n{traceback.format_exc()}"))
 
 
-async def _asked(parent: _Parent, lake: Lake, how: Ingestion) -> None:
-    engine = Engine(lake, how)
+async def _asked(parent: _Parent, engine: Engine) -> None:
     loop = asyncio.get_running_loop()
 
     async def next_shard() -> Shard | None:

@@ -112,7 +112,7 @@ def _processes(lake: Lake, how: Ingestion, count: int) -> Iterator[list[_Worker]
             process = subprocess.Popen([sys.executable, "-c", program], pass_fds=[number])
             theirs.close()  # so that the end of the process is the end of the pipe
             workers.append(_Worker(process, ours))
-            ours.send((lake, how))
+            ours.send((lake, how, 1 / (count + 1)))
         yield workers
     finally:
         for worker in workers:
@@ -130,7 +130,7 @@ async def _together(
     lake: Lake, how: Ingestion, left: _Left, workers: list[_Worker], watch: Watch
 ) -> Tally:
     """Ingest in this process beside the others, until all shards are done."""
-    engine = Engine(lake, how)
+    engine = Engine(lake, how, 1 / (len(workers) + 1))
 
     async def next_shard() -> Shard | None:
         return left.take()

@@ -108,6 +108,13 @@ def test_public_hosts_have_a_rate_and_opened_ones_only_what_is_set() -> None:
     assert Hosts(set_rate).of("127.0.0.1").rate == 3
 
 
+def test_processes_take_a_part_of_a_rate_each() -> None:
+    assert Hosts(Ingestion(), 0.25).of("a.org").rate == hosts.RATE / 4
+    assert Hosts(Ingestion(per_host_rate=3.0), 0.5).of("a.org").rate == 1.5
+    opened = Ingestion(allow_private_hosts=OPENED)
+    assert Hosts(opened, 0.5).of("127.0.0.1").rate == float("inf")
+
+
 def test_of_many_hosts_those_that_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "MOST_HOSTS", 3)
     known = Hosts(Ingestion())
