@@ -87,7 +87,11 @@ def plan_for(facts: SiteFacts) -> Plan:
         seed=Source(batch="seed", kind="human", tables=(str(facts.seed_table),)),
         held_out=Source(batch="evaluation", kind="human", tables=(str(facts.evaluation_table),)),
         ingestion=Ingestion(
-            shard_size=SHARD_SIZE, allow_private_hosts=(LOOPBACK,), concurrency=16, timeout_s=5
+            shard_size=SHARD_SIZE,
+            allow_private_hosts=(LOOPBACK,),
+            concurrency=16,
+            per_host_concurrency=16,  # all pictures are of one host, which is ours
+            timeout_s=5,
         ),
         pretraining=Pretraining(preset="tiny", steps=800),
         captioner=Finetuning(),

@@ -15,7 +15,7 @@ HASH_SIDE = 8
 SQUARE = 32
 BORDER_LEVELS = 32  # what JPEG at quality 50 does to a border beside the picture
 MAX_TRIMMED_AREA = 0.97  # what loses less than this is the same picture to both hashes
-MIN_TRIMMED_SIDE = 0.5  # of a smaller part the hash would be of an icon on a page
+MIN_TRIMMED_SIDE = 0.8  # a wider border is the background of a thing that others have too
 
 # Rows of the DCT-II of 32 values, the first 8 of 32, times 4096. Scale and rounding leave signs and
 # order of the coefficients as they are; whole numbers below 2^53 add up without error in float64.
