@@ -76,9 +76,8 @@ class Engine:
                     self.tally.planned += opened.left
                     for index in range(opened.left):
                         group.create_task(self._candidate(opened, index))
-        except* CapliftError as errors:
-            # One reason is enough for a person; the others are most often the same.
-            raise errors.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise reason_of(errors) from None
         finally:
             for opened in self._open:
                 opened.discard()
@@ -167,6 +166,18 @@ class Engine:
                 self.tally.spend(stage, time.thread_time() - began_s)
 
         return await asyncio.get_running_loop().run_in_executor(thread, timed)
+
+
+def reason_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error that a person can mend, or all when there is none such.
+
+    One reason is enough; the others are most often the same.
+    """
+    # Not by `except*`: what is raised there comes out as a group again.
+    found: BaseException = errors.subgroup(CapliftError) or errors
+    while isinstance(found, BaseExceptionGroup) and found is not errors:
+        found = found.exceptions[0]
+    return found
 
 
 @contextlib.contextmanager

@@ -11,8 +11,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 UNESCAPED = "/:@!$&'()*+,;=~-._?%[]"
 # What most addresses are already, and what taking them apart and putting them together would give.
 SPELLED = re.compile(
-    r"https?://(?:[a-z0-9-]{1,63}\.)*+[a-z0-9-]{1,63}"
-    r"(?:/(?!\.)[\w:@!$&'()*+,;=~.%\[\]-]*+)++(?:\?[\w/?:@!$&'()*+,;=~.%\[\]-]++)?+",
+    # No possessive quantifiers: those of Python 3.11.2 match what they should not. Each part begins
+    # with what the one before cannot hold, so there is one way to match and no backtracking.
+    r"https?://(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
+    r"(?:/(?!\.)[\w:@!$&'()*+,;=~.%\[\]-]*)+(?:\?[\w/?:@!$&'()*+,;=~.%\[\]-]+)?",
     re.ASCII,
 )
 

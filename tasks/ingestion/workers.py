@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from tasks.errors import CapliftError, LakeError
-from tasks.ingestion.engine import Engine
+from tasks.errors import LakeError
+from tasks.ingestion.engine import Engine, reason_of
 from tasks.ingestion.loop import run
 from tasks.ingestion.planning import RUN, STAGE
 from tasks.ingestion.settings import Ingestion
@@ -146,8 +146,8 @@ async def _together(
             if workers:
                 loop = asyncio.get_running_loop()
                 group.create_task(_done(loop.run_in_executor(serving, _serve, workers, left)))
-    except* CapliftError as errors:
-        raise errors.exceptions[0] from None
+    except BaseExceptionGroup as errors:
+        raise reason_of(errors) from None
     finally:
         serving.shutdown(wait=False)
     return _sum(engine.tally, workers)
