@@ -16,7 +16,7 @@ from flows.rbm import rbm
 from flows.registration import candidates, register
 from flows.selection import selection
 from flows.summary import PipelineResult, Story
-from tasks.evaluation import compare, read_report
+from tasks.evaluation.report import compare, read_report
 from tasks.selection import SelectionCard, Thresholds
 from tasks.storage import Lake
 

@@ -8,7 +8,8 @@ from prefect import flow
 from flows.dispatch import job_task
 from flows.environment import this_machine
 from flows.runs import exact, run_name
-from tasks import evaluation as stage
+from tasks.evaluation import stage
+from tasks.evaluation.settings import Evaluation
 from tasks.filter_quality import filter_quality
 from tasks.storage import Lake
 
@@ -29,7 +30,7 @@ def judge_filter(lake: Lake, score_run: str, batch: str) -> dict[str, Any]:
 def evaluation(
     model: str = CHAMPION,
     batch: str = "evaluation",
-    how: stage.Evaluation | None = None,
+    how: Evaluation | None = None,
     lake: str = "",
 ) -> str:
     """Evaluate captions and retrieval of a model on a held-out batch.
@@ -44,7 +45,7 @@ def evaluation(
         The evaluation's name: evaluations/<name>/metrics.json.
     """
     machine = this_machine()
-    settings = how or stage.Evaluation()
+    settings = how or Evaluation()
     opened = machine.open_lake(lake)
     address = exact(opened, model)
     run = run_name("evaluation", settings, address, batch)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from tasks.capfilt import CapFilt
 from tasks.errors import InputError
-from tasks.evaluation import Evaluation
+from tasks.evaluation.settings import Evaluation
 from tasks.finetuning import Finetuning
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.pretraining import Pretraining

@@ -21,7 +21,7 @@ from flows.summary import PipelineResult, read_summary
 from tasks.checkpoints import newest
 from tasks.commands import run_command
 from tasks.errors import InputError, ModelError
-from tasks.evaluation import evaluate
+from tasks.evaluation.stage import evaluate
 from tasks.pretraining import pretrain
 from tasks.progress import track
 from tasks.settings import settings_from

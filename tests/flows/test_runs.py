@@ -27,7 +27,7 @@ from flows.evaluation import evaluation
 from flows.finetuning import finetuning
 from models.decoding import Decoding
 from tasks.capfilt import CapFilt
-from tasks.evaluation import Evaluation
+from tasks.evaluation.settings import Evaluation
 from tasks.finetuning import Finetuning
 from tasks.storage import Lake
 

@@ -9,7 +9,6 @@ differ this is the usual protocol to the letter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from models.matcher import PairScore, score_texts
 from models.ranking import recall_at, standing
 from tasks.checkpoints import LoadedModel
+from tasks.evaluation.gallery import Gallery
 from tasks.inference import inference, over_pictures
 from tasks.metrics.bootstrap import Measure, mean_of, share_of
 from tasks.pictures import Picture
@@ -27,36 +27,6 @@ from tasks.storage import Lake
 KS = (1, 5, 10)
 # An image that many texts point at is read several times instead of padding all to its number.
 TEXTS_A_READ = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Gallery:
-    """The pictures, and their captions as places among the distinct texts.
-
-    Attributes:
-        pictures: N.
-        captions: N lists of places in `texts`, one for each caption.
-        texts: U distinct texts.
-    """
-
-    pictures: Sequence[Picture]
-    captions: Sequence[Sequence[int]]
-    texts: Sequence[str]
-
-    @property
-    def is_right(self) -> Tensor:
-        """Bool (N, U): somebody gave this image this text."""
-        right = torch.zeros(len(self.pictures), len(self.texts), dtype=torch.bool)
-        for image, own in enumerate(self.captions):
-            right[image, list(own)] = True
-        return right
-
-
-def gallery_of(pictures: Sequence[Picture], captions: Sequence[Sequence[str]]) -> Gallery:
-    """Collect the distinct texts of N pictures' captions, in the order they come."""
-    places: dict[str, int] = {}
-    own = [[places.setdefault(text, len(places)) for text in texts] for texts in captions]
-    return Gallery(pictures, own, list(places))
 
 
 def embed_pictures(

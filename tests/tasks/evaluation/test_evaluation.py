@@ -14,22 +14,23 @@ from models.preprocessing import pixels_for
 from models.presets import preset
 from models.tokenization import Tokenizer
 from tasks import rows
-from tasks.baselines import drawn_texts, nearest
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.errors import InputError, LakeError
-from tasks.evaluation import Evaluation, compare, evaluate, evaluation_gallery, read_report
-from tasks.metrics.bleu import corpus_bleu
-from tasks.metrics.tokens import words
-from tasks.pictures import Picture, read_pictures
-from tasks.retrieval import (
-    Gallery,
+from tasks.evaluation.baselines import drawn_texts, nearest
+from tasks.evaluation.gallery import Gallery, evaluation_gallery, gallery_of
+from tasks.evaluation.report import compare, read_report
+from tasks.evaluation.retrieval import (
     chance_measures,
-    gallery_of,
     match_pairs,
     recall_measures,
     reranked,
     shortlist,
 )
+from tasks.evaluation.settings import Evaluation
+from tasks.evaluation.stage import evaluate
+from tasks.metrics.bleu import corpus_bleu
+from tasks.metrics.tokens import words
+from tasks.pictures import Picture, read_pictures
 from tasks.storage import Lake
 from tests.small_lake import caption_of, picture_key, write_lake, write_selection
 

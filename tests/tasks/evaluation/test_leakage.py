@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks import rows
-from tasks.leakage import leakage, selections_of
+from tasks.evaluation.leakage import leakage, selections_of
 from tasks.storage import Lake, Shard, open_lake
 
 ZEBRA = 0xAAAA_AAAA_AAAA_AAAA

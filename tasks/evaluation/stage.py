@@ -9,78 +9,37 @@ reach. One row an image is kept, so two models are compared picture by picture.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.captioner import Caption, generate
-from models.decoding import Decoding
-from models.matcher import MAX_LENGTH
-from tasks import rows
-from tasks.baselines import baseline_measures, training_pictures
-from tasks.bounds import at_least
 from tasks.checkpoints import LoadedModel
-from tasks.errors import LakeError
-from tasks.evaluated import EvaluationReport, compare, is_evaluated, read_report, write_report
-from tasks.inference import over_pictures, shared_model
-from tasks.leakage import leakage, selections_of
-from tasks.metrics.bootstrap import Estimate, Measure, estimate
-from tasks.metrics.captions import caption_measures
-from tasks.metrics.diversity import diversity
-from tasks.metrics.tokens import Words, words, words_of_all
-from tasks.pictures import Picture, shard_pictures
-from tasks.retrieval import (
-    Gallery,
+from tasks.evaluation.baselines import baseline_measures, training_pictures
+from tasks.evaluation.gallery import Gallery, evaluation_gallery, gallery_of
+from tasks.evaluation.leakage import leakage, selections_of
+from tasks.evaluation.report import EvaluationReport, is_evaluated, read_report, write_report
+from tasks.evaluation.retrieval import (
     chance_measures,
     embed_pictures,
     embed_texts,
-    gallery_of,
     match_pairs,
     recall_measures,
     reranked,
     shortlist,
 )
+from tasks.evaluation.settings import Evaluation
+from tasks.inference import over_pictures, shared_model
+from tasks.metrics.bootstrap import Estimate, Measure, estimate
+from tasks.metrics.captions import caption_measures
+from tasks.metrics.diversity import diversity
+from tasks.metrics.tokens import Words, words, words_of_all
 from tasks.samples import key_number
 from tasks.storage import Lake
 
-__all__ = ["Evaluation", "EvaluationReport", "compare", "evaluate", "read_report"]
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
-    """What is measured, and how surely.
-
-    Attributes:
-        decoding: how captions are written; BLIP's evaluation takes three beams.
-        rerank_k: how many of each row the matching head reads; BLIP takes 256 of COCO's 5,000.
-        bootstrap: resamples of the images behind every interval.
-        seed: of the resamples and of the captions drawn by chance.
-        max_images: the first so many by key, which is random; 0 takes all.
-        batch_size: pictures on the device at once; has no influence on any score.
-        max_length: most tokens of a text in retrieval.
-        neighbours: selections whose pictures the nearest-neighbour captions come from; empty takes
-            those the model was trained on.
-    """
-
-    decoding: Decoding = field(
-        default_factory=lambda: Decoding(method="beam", beams=3, repetition_penalty=1.0)
-    )
-    rerank_k: int = 16
-    bootstrap: int = 1000
-    seed: int = 0
-    max_images: int = 0
-    batch_size: int = 64
-    max_length: int = MAX_LENGTH
-    neighbours: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        at_least(1, self, "rerank_k", "bootstrap", "batch_size")
-        at_least(0, self, "max_images")
-        at_least(3, self, "max_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,33 +97,6 @@ def evaluate(
     write_report(lake, report, _pictures(gallery, written, neighbours), measures)
     log.info("%s: %d images of %s in %.0f s", run, len(keys), batch, report.seconds)
     return read_report(lake, run)  # what a later call gets, to the last tuple that JSON has not
-
-
-def evaluation_gallery(lake: Lake, batch: str, max_images: int = 0) -> Gallery:
-    """Return the batch's pictures that have captions, by key; of duplicates the keeper alone.
-
-    Raises:
-        LakeError: there are none.
-    """
-    listed = f"duplicates/ingestion/{batch}/*.parquet"
-    twins = rows.read_all(lake, listed, rows.DUPLICATES).to_pylist()
-    # A keeper in another batch is not evaluated here and stands for nothing.
-    dropped = {twin["key"] for twin in twins if twin["keeper_batch"] in (None, batch)}
-    pictures: dict[str, Picture] = {}
-    texts: dict[str, list[str]] = {}
-    for shard in lake.planned(batch):
-        pictures |= {one.key: one for one in shard_pictures(lake, shard)}
-        path = lake.rows("captions", "ingestion", shard)
-        for row in rows.read_rows(lake, path, ["key", "text"]).to_pylist():
-            if words(row["text"]):
-                texts.setdefault(row["key"], []).append(row["text"])
-    keys = sorted((pictures.keys() & texts.keys()) - dropped)[: max_images or None]
-    if not keys:
-        raise LakeError(
-            f"batch {batch} of {lake.root} has no picture with a caption to evaluate on; was it "
-            "ingested from a table with a caption column?"
-        )
-    return gallery_of([pictures[key] for key in keys], [texts[key] for key in keys])
 
 
 def _written(task: _Task) -> list[Caption]:
