@@ -137,7 +137,7 @@ class Database:
     def drop(self, name: str) -> None:
         """Remove a table or a view."""
         kinds = {"BASE TABLE": "table", "VIEW": "view"}
-        (kind,) = (kinds[row["table_type"]] for row in self.rows("catalogue/kind", table=name))
+        (kind,) = (kinds[row["table_type"]] for row in self.rows("schema/kind", table=name))
         self.connection.execute(f"drop {kind} {_quoted(name)}").fetchall()
 
     def comment(self, kind: str, name: str, text: str) -> None:

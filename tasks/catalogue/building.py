@@ -72,7 +72,7 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
     with lake.publishing(CATALOGUE) as temporary:
         with Database(temporary, memory_limit=memory_limit) as database:
             fill(database, lake)
-            counts = database.rows("catalogue/row_counts")
+            counts = database.rows("schema/row_counts")
         log.info(
             "%s: %s in %.1f s",
             CATALOGUE,
@@ -86,15 +86,15 @@ def fill(database: Database, lake: Lake) -> None:
     """Make every table, view, macro and gate result in an open database."""
     _make_tables(database, lake)
     # v_gate_status reads gate_result, and a check reads v_auc: the views come between.
-    database.create("measurement", "catalogue/measurements")
-    database.create("gate_result", "catalogue/gate_result")
+    database.create("measurement", "schema/measurements")
+    database.create("gate_result", "schema/gate_result")
     for folder, kind in (("views", "view"), ("macros", "macro table")):
         for name in _in_order(folder):
             database.run(name)
             database.comment(kind, name.removeprefix(f"{folder}/"), question(name))
     for name in names("checks"):
         database.append("measurement", name, name.removeprefix("checks/"), column="gate")
-    database.create("gate_result", "catalogue/gate_result")
+    database.create("gate_result", "schema/gate_result")
     _comment(database)
     database.checkpoint()
 
@@ -103,17 +103,17 @@ def _make_tables(database: Database, lake: Lake) -> None:
     for name, table in read_records(lake).tables.items():
         database.keep(name, table)
     database.create("rule", "selection/rules")
-    database.create("gate", "catalogue/gates")
+    database.create("gate", "schema/gates")
     for name, (pattern, schema) in RAW.items():
         database.load(name, lake, lake.glob(pattern), schema, as_view=True)
     for name in TABLES:
-        database.create(name, f"catalogue/{name}")
+        database.create(name, f"schema/{name}")
     for name in RAW:
         database.drop(name)
 
 
 def _comment(database: Database) -> None:
-    for row in database.rows("catalogue/comments"):
+    for row in database.rows("schema/comments"):
         table, column = row["table_name"], row["column_name"]
         kind = "column" if column else "table"
         database.comment(kind, f"{table}.{column}" if column else table, row["comment"])

@@ -32,7 +32,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def counts(database: Database) -> dict[str, int]:
-    return {row["table_name"]: row["n"] for row in database.rows("catalogue/row_counts")}
+    return {row["table_name"]: row["n"] for row in database.rows("schema/row_counts")}
 
 
 def kept(lake: Lake) -> int:
