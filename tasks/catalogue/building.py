@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from sql.statements import names, question
 from tasks import rows
+from tasks.catalogue.judging import begin, judge
 from tasks.catalogue.records import read_records
 from tasks.commands import run_command
 from tasks.database import Database
@@ -86,15 +87,12 @@ def fill(database: Database, lake: Lake) -> None:
     """Make every table, view, macro and gate result in an open database."""
     _make_tables(database, lake)
     # v_gate_status reads gate_result, and a check reads v_auc: the views come between.
-    database.create("measurement", "schema/measurements")
-    database.create("gate_result", "schema/gate_result")
+    begin(database)
     for folder, kind in (("views", "view"), ("macros", "macro table")):
         for name in _in_order(folder):
             database.run(name)
             database.comment(kind, name.removeprefix(f"{folder}/"), question(name))
-    for name in names("checks"):
-        database.append("measurement", name, name.removeprefix("checks/"), column="gate")
-    database.create("gate_result", "schema/gate_result")
+    judge(database)
     _comment(database)
     database.checkpoint()
 
@@ -103,7 +101,6 @@ def _make_tables(database: Database, lake: Lake) -> None:
     for name, table in read_records(lake).tables.items():
         database.keep(name, table)
     database.create("rule", "selection/rules")
-    database.create("gate", "schema/gates")
     for name, (pattern, schema) in RAW.items():
         database.load(name, lake, lake.glob(pattern), schema, as_view=True)
     for name in TABLES:

@@ -1,6 +1,6 @@
 """Gates: numbers of a run that must lie between limits before the next stage may build on them.
 
-Each is a statement of `sql/checks` that measures, and a line of `sql/schema/gates.sql` with its
+Each is a statement of `sql/checks` that measures, and a line of `sql/gates/limits.sql` with its
 limits. A gate that fails stops a flow unless a person names it in `override`.
 """
 
