@@ -6,8 +6,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from models.rbm import RBM
-from models.whitening import Whitener, whitener_from
+from models.rbm.machine import RBM
+from models.rbm.whitening import Whitener, whitener_from
 from tasks.errors import ModelError
 from tasks.storage import Lake
 

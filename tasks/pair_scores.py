@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.gaussian import pointwise_mutual_information
-from models.pmi import joint_machine
+from models.rbm.gaussian import pointwise_mutual_information
+from models.rbm.pmi import joint_machine
 from tasks import rows
 from tasks.errors import ModelError
 from tasks.fitted import FittedRbm, load_rbm

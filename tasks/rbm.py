@@ -21,11 +21,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from models.contrastive_divergence import HARDLY, Learner
-from models.gaussian import log_density
-from models.partition import bracketed
-from models.rbm import RBM
-from models.whitening import Whitener, fit_whitener
+from models.rbm.gaussian import log_density
+from models.rbm.machine import RBM
+from models.rbm.partition import bracketed
+from models.rbm.training import HARDLY, Learner
+from models.rbm.whitening import Whitener, fit_whitener
 from tasks.bounds import above_zero, at_least
 from tasks.commands import run_command
 from tasks.errors import InputError, ModelError

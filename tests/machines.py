@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from models.rbm import RBM, Visible
+from models.rbm.machine import RBM, Visible
 
 VISIBLE, HIDDEN = 5, 3
 

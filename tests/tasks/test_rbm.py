@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load
 from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
 
-from models.partition import log_z_exact
+from models.rbm.partition import log_z_exact
 from tasks import rows
 from tasks.errors import InputError, LakeError, ModelError
 from tasks.fitted import load_rbm

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.contrastive_divergence import Learner
-from models.partition import log_z_exact
-from models.rbm import RBM, Visible
-from models.whitening import fit_whitener
+from models.rbm.machine import RBM, Visible
+from models.rbm.partition import log_z_exact
+from models.rbm.training import Learner
+from models.rbm.whitening import fit_whitener
 from tests.machines import VISIBLE, machine, states
 
 BITS = torch.tensor([[r >> 2 & 1, r >> 1 & 1, r & 1] for r in range(8)], dtype=torch.float64)

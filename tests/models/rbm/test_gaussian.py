@@ -8,7 +8,7 @@ import torch
 from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
 from torch import Tensor
 
-from models.gaussian import log_density, pointwise_mutual_information
+from models.rbm.gaussian import log_density, pointwise_mutual_information
 
 FIRST, SECOND, ROWS = 3, 4, 11
 

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from models.partition import (
+from models.rbm.machine import RBM, Visible
+from models.rbm.partition import (
     Bracket,
     LogZ,
     bracketed,
@@ -15,7 +16,6 @@ from models.partition import (
     log_z_exact,
     log_z_reverse_ais,
 )
-from models.rbm import RBM, Visible
 from tests.machines import VISIBLE, machine, states
 
 WIDE, MANY = 17, 11

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.contrastive_divergence import Learner
-from models.partition import log_z_exact
-from models.rbm import RBM, Visible
+from models.rbm.machine import RBM, Visible
+from models.rbm.partition import log_z_exact
+from models.rbm.training import Learner
 from tests.machines import HIDDEN, VISIBLE, machine, states
 
 ROWS = 7

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.contrastive_divergence import Learner
-from models.gaussian import log_density, pointwise_mutual_information
-from models.partition import hidden_log_weight, log_z_exact
-from models.pmi import JointMachine, exact_log_sum, joint_machine, tap_log_sum
-from models.rbm import RBM
-from models.whitening import Whitener, fit_whitener
+from models.rbm.gaussian import log_density, pointwise_mutual_information
+from models.rbm.machine import RBM
+from models.rbm.partition import hidden_log_weight, log_z_exact
+from models.rbm.pmi import JointMachine, exact_log_sum, joint_machine, tap_log_sum
+from models.rbm.training import Learner
+from models.rbm.whitening import Whitener, fit_whitener
 
 FIRST, SECOND, HIDDEN, ROWS = 3, 4, 5, 11
 

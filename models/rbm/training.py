@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.rbm import RBM
+from models.rbm.machine import RBM
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 LOG_VAR_RANGE = (-5.0, 3.0)

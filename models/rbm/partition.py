@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.rbm import LOG_2PI, RBM, coins
+from models.rbm.machine import LOG_2PI, RBM, coins
 
 MAX_EXACT_HIDDEN = 24
 CHUNK_BITS = 14

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.contrastive_divergence import Learner
-from models.rbm import RBM
+from models.rbm.machine import RBM
+from models.rbm.training import Learner
 from tests.machines import VISIBLE, machine, states
 
 ROWS = 13

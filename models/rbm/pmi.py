@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.rbm import LOG_2PI, RBM
-from models.whitening import Whitener
+from models.rbm.machine import LOG_2PI, RBM
+from models.rbm.whitening import Whitener
 
 EXACT_HIDDEN = 12
 TAP_SWEEPS = 200

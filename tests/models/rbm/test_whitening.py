@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.whitening import Whitener, fit_whitener, whitener_from
+from models.rbm.whitening import Whitener, fit_whitener, whitener_from
 
 ROWS, FIRST, SECOND = 211, 5, 7
 
