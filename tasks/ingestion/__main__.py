@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from tasks.commands import run_command
 from tasks.errors import InputError
+from tasks.ingestion import footprint
 from tasks.ingestion.display import showing
 from tasks.ingestion.options import add_options, settings_from_options
 from tasks.ingestion.places import kind_of
@@ -133,4 +134,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    footprint.own()
     sys.exit(run_command(main, sys.argv[1:]))

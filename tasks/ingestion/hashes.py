@@ -18,10 +18,10 @@ MAX_TRIMMED_AREA = 0.97  # what loses less than this is the same picture to both
 MIN_TRIMMED_SIDE = 0.8  # a wider border is the background of a thing that others have too
 
 # Rows of the DCT-II of 32 values, the first 8 of 32, times 4096. Scale and rounding leave signs and
-# order of the coefficients as they are; whole numbers below 2^53 add up without error in float64.
+# order of the coefficients as they are, and whole numbers add up without error.
 _ROW, _COLUMN = np.ogrid[:HASH_SIDE, :SQUARE]
-_DCT = np.rint(4096 * np.cos(np.pi * (2 * _COLUMN + 1) * _ROW / (2 * SQUARE)))
-_DCT[0] = np.rint(4096 / np.sqrt(2))
+_DCT = np.rint(4096 * np.cos(np.pi * (2 * _COLUMN + 1) * _ROW / (2 * SQUARE))).astype(np.int64)
+_DCT[0] = round(4096 / 2**0.5)
 
 
 def looks(grey: Grey) -> dict[str, int | None]:
@@ -48,7 +48,7 @@ def hashes(grey: Grey) -> tuple[int, int]:
 
 def perceptual_hash(square: Grey) -> int:
     """Return 64 bits: which of the low 8 x 8 DCT coefficients are above their median (pHash)."""
-    low = (_DCT @ square.astype(np.float64) @ _DCT.T).ravel()
+    low = (_DCT @ square.astype(np.int64) @ _DCT.T).ravel()
     middle = np.partition(low, (low.size // 2 - 1, low.size // 2))
     median_twice = middle[low.size // 2 - 1] + middle[low.size // 2]
     return _bits(2 * low > median_twice)

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tasks.errors import CapliftError
-from tasks.ingestion import heap
+from tasks.ingestion import footprint
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
 from tasks.ingestion.tally import Tally
@@ -39,7 +39,7 @@ async def reporting(engine: Engine, watch: Callable[[Tally], None]) -> AsyncIter
         while True:
             await asyncio.sleep(BETWEEN_REPORTS_S)
             watch(engine.snapshot())
-            heap.trim()
+            footprint.trim()
 
     task = asyncio.create_task(report())
     try:
@@ -102,6 +102,7 @@ async def _asked(parent: _Parent, engine: Engine) -> None:
 
 def work_on(descriptor: int) -> None:
     """Work for the parent at the other end of an inherited pipe, and end this process."""
+    footprint.own()
     work(Connection(descriptor))
     # All is on disk and said. Taking the interpreter down in order costs 0.2 CPU-s and 50 MB.
     os._exit(0)
