@@ -148,8 +148,10 @@ class Chain:
 
     def register(self) -> None:
         """Put the finished models into the registry, and those that pass their gate to use."""
-        digests = {name: card.digest for name, card in self.selections.items()}
-        for candidate in candidates(self.run, self.models, self.found, digests):
+        kept = self.selections["kept"]
+        judged = {name: self.runs[f"evaluation {name}"] for name in self.found["scores"]}
+        made = candidates(self.lake, self.run, self.models, judged, {kept.id: kept.digest})
+        for candidate in made:
             self.registered[candidate.name] = register(self.lake, candidate)
         self.story.tell("registration", rows_out=len(self.registered))
 

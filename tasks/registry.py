@@ -4,17 +4,16 @@ Nothing of the project depends on what is kept here: the lake has every number a
 losing this database loses a view of them. With `tasks.tracking` this is the door to MLflow.
 
     register_model   a checkpoint folder becomes a version of a registered model
-    promote          the alias `champion` moves when the gate passes; else it is `challenger`
     download         models:/<name>@<alias> or models:/<name>/<version> to a checkpoint folder
     lineage          what a registered model came from
+
+Which version is `champion` is decided in `tasks.promotion`.
 """
 
 import logging
-import math
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -25,15 +24,16 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 
+from tasks.description import MODEL_CARD, Description, Registered
 from tasks.disk import folder_digest
 from tasks.errors import InputError, ModelError
 from tasks.storage import Lake
 from tasks.tracking import (
-    LONGEST_VALUE,
     RUN_TAG,
     Registry,
     Tracker,
-    flattened,
+    log_dataset,
+    log_numbers,
     registry_at,
     run_named,
 )
@@ -44,22 +44,20 @@ with warnings.catch_warnings():
 
 # PythonModel and set_model are for tasks/serving.py, which MLflow runs by its path.
 __all__ = [
+    "Description",
     "PythonModel",
     "Registered",
     "Registry",
     "Tracker",
     "download",
     "lineage",
-    "promote",
     "register_model",
     "set_model",
 ]
 
-log = logging.getLogger(__name__)
 # It misses a signature at every save; a picture is a path or bytes, which no signature can say.
 logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
 
-CHAMPION, CHALLENGER = "champion", "challenger"
 # What `tasks.serving` does with each.
 ROLES = {
     "caplift-captioner": "captioner",
@@ -68,110 +66,59 @@ ROLES = {
     "caplift-rbm": "rbm",
 }
 SERVING = Path(__file__).with_name("serving.py")
-METRIC = "metric."
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A version of a registered model."""
-
-    name: str
-    version: str
-    run_id: str
-
-    @property
-    def uri(self) -> str:
-        """The address that always means this version."""
-        return f"models:/{self.name}/{self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """What the gate said: the version's alias now, and why."""
-
-    alias: str
-    reason: str
+LONGEST_DESCRIPTION = 5000  # MLflow's
+PLAIN_FILES = (".safetensors", ".json")
 
 
 def register_model(
     registry: Registry | str,
     name: str,
     checkpoint: Path,
-    lineage: Mapping[str, Any],
-    metrics: Mapping[str, float],
+    said: Description,
     config: Mapping[str, Any] = MappingProxyType({}),
 ) -> Registered:
     """Make a checkpoint a version of a registered model; the same checkpoint is one version.
 
-    The version belongs to the tracked run that `lineage["run"]` names, where there is one.
+    The version belongs to the tracked run that `said.lineage["run"]` names, where there is one.
 
     Args:
         registry: where.
         name: one of `ROLES`.
-        checkpoint: a local checkpoint folder.
-        lineage: what it came from: run, selections, revision, parent, plan; becomes tags.
-        metrics: what it reached; `promote` reads them.
+        checkpoint: a local folder of safetensors and JSON.
+        said: its lineage, metrics and cards.
         config: for serving, such as {"decoding": {...}} of a captioner.
 
     Raises:
         InputError: the name is none of ours.
-        ModelError: the folder is not there.
+        ModelError: the folder is not there, or holds what could be a pickle.
     """
     if name not in ROLES:
         raise InputError(f"a model is registered as one of {', '.join(ROLES)}, not {name!r}")
-    if not checkpoint.is_dir():
-        raise ModelError(f"there is no checkpoint folder {checkpoint} to register")
+    _check_folder(checkpoint)
     where = registry_at(registry)
     client, experiment = where.client, where.experiment_id()
-    digest = folder_digest(checkpoint)
+    tags = {"digest": folder_digest(checkpoint), **said.tags}
     _ensure_named(client, name)
     same = [
         version
         for version in client.search_model_versions(f"name='{name}'")
-        if version.tags.get("digest") == digest
+        if version.tags.get("digest") == tags["digest"]
     ]
+    card = said.cards.get(MODEL_CARD, "")[:LONGEST_DESCRIPTION]
     if same:
         version, run_id = str(same[0].version), str(same[0].run_id)
+        for key, value in tags.items():
+            client.set_model_version_tag(name, version, key, value)
+        client.update_model_version(name, version, card)
     else:
-        run = str(lineage.get("run", ""))
+        run = str(said.lineage.get("run", ""))
         run_id = run_named(client, experiment, run) or _new_run(client, experiment, name, run)
-        source = _upload(client, run_id, name, checkpoint, config)
-        version = str(client.create_model_version(name, source, run_id).version)
-    tags = {**flattened(lineage), **{METRIC + key: value for key, value in metrics.items()}}
-    for key, value in {"digest": digest, **tags}.items():
-        client.set_model_version_tag(name, version, key, str(value)[:LONGEST_VALUE])
+        source = _upload(client, run_id, name, checkpoint, (config, said.cards))
+        # With its tags at once: a version without them would be found by nobody.
+        made = client.create_model_version(name, source, run_id, tags=tags, description=card)
+        version = str(made.version)
+    _describe_run(client, run_id, said)
     return Registered(name, version, run_id)
-
-
-def promote(
-    registry: Registry | str, name: str, version: str, metric: str, minimum: float = -math.inf
-) -> Promotion:
-    """Make a version the champion if it passes, else the challenger.
-
-    It passes when its metric (higher is better) is at least `minimum` and at least that of the
-    present champion. A champion that does not reach the minimum any more loses the alias.
-
-    Raises:
-        ModelError: the version or its metric is not there.
-    """
-    client = registry_at(registry).client
-    mine = _metric(client, name, version, metric)
-    champion = _version_with(client, name, CHAMPION)
-    theirs = -math.inf
-    if champion and champion != version:
-        theirs = _metric(client, name, champion, metric)
-    passes = mine >= max(minimum, theirs)  # false for NaN
-    alias = CHAMPION if passes else CHALLENGER
-    if not passes and champion == version:
-        client.delete_registered_model_alias(name, CHAMPION)
-    client.set_registered_model_alias(name, alias, version)
-    reason = f"{metric} {mine:.4g}"
-    if math.isfinite(minimum):
-        reason += f", at least {minimum:.4g} is wanted"
-    if math.isfinite(theirs):
-        reason += f", the champion before (version {champion}) has {theirs:.4g}"
-    log.info("%s version %s is %s: %s", name, version, alias, reason)
-    return Promotion(alias, reason)
 
 
 def download(uri: str, lake: Lake | None = None) -> Path:
@@ -187,7 +134,7 @@ def download(uri: str, lake: Lake | None = None) -> Path:
         ModelError: there is no such model, version or alias.
     """
     where = _registry_for(lake)
-    name, version = _resolved(where.client, uri, where.tracking_uri)
+    name, version = resolved(where.client, uri, where.tracking_uri)
     return _fetched(where.tracking_uri, name, version)
 
 
@@ -203,7 +150,7 @@ def lineage(registry: Registry | str, uri: str) -> dict[str, Any]:
     """
     where = registry_at(registry)
     client = where.client
-    name, version = _resolved(client, uri, where.tracking_uri)
+    name, version = resolved(client, uri, where.tracking_uri)
     found = client.get_model_version(name, version)
     run = client.get_run(found.run_id)
     return {
@@ -217,14 +164,42 @@ def lineage(registry: Registry | str, uri: str) -> dict[str, Any]:
     }
 
 
+def version_tags(where: Registry, name: str, version: str) -> dict[str, str]:
+    """Return what is said of a version.
+
+    Raises:
+        ModelError: there is no such version.
+    """
+    resolved(where.client, f"models:/{name}/{version}", where.tracking_uri)
+    return dict(where.client.get_model_version(name, version).tags)
+
+
+def alias_of(where: Registry, name: str, alias: str) -> str:
+    """Return the version that has an alias; empty when none has.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    try:
+        return str(where.client.get_registered_model(name).aliases.get(alias, ""))
+    except MlflowException as error:
+        raise ModelError(
+            f"no model {name} is registered at {where.tracking_uri} ({error.message:.120})"
+        ) from error
+
+
 def _registry_for(lake: Lake | None) -> Registry:
     if not mlflow.is_tracking_uri_set() and lake is not None and lake.is_local:
         return Registry(f"sqlite:///{lake.local_path('mlflow.db')}")
     return Registry(str(mlflow.get_tracking_uri()))
 
 
-def _resolved(client: MlflowClient, uri: str, where: str) -> tuple[str, str]:
-    """Return name and version of a `models:/` address."""
+def resolved(client: MlflowClient, uri: str, where: str) -> tuple[str, str]:
+    """Return name and version of a `models:/` address.
+
+    Raises:
+        ModelError: there is no such model, version or alias at `where`.
+    """
     path = uri.removeprefix("models:/").strip("/")
     try:
         if "@" in path:
@@ -245,14 +220,26 @@ def _fetched(tracking_uri: str, name: str, version: str) -> Path:
     folder = mlflow.artifacts.download_artifacts(
         artifact_uri=source, tracking_uri=tracking_uri, registry_uri=tracking_uri
     )
-    (checkpoint,) = (Path(folder) / "artifacts").iterdir()
-    return checkpoint
+    found = list(Path(folder, "artifacts").glob("*"))
+    if len(found) != 1:
+        raise ModelError(
+            f"models:/{name}/{version} holds no checkpoint of Caplift; was it registered by "
+            "another program?"
+        )
+    return found[0]
 
 
 def _upload(
-    client: MlflowClient, run_id: str, name: str, checkpoint: Path, config: Mapping[str, Any]
+    client: MlflowClient,
+    run_id: str,
+    name: str,
+    checkpoint: Path,
+    beside: tuple[Mapping[str, Any], Mapping[str, str]],
 ) -> str:
-    """Store the checkpoint with the file that serves it; return where."""
+    """Store the checkpoint with the file that serves it, its configuration and its cards."""
+    config, cards = beside
+    # A run may register several checkpoints, and none may replace another's files.
+    place = f"{name}/{folder_digest(checkpoint)[:12]}"
     with tempfile.TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
             f"{folder}/{name}",
@@ -261,8 +248,35 @@ def _upload(
             model_config={"role": ROLES[name], **config},
             pip_requirements=["caplift"],
         )
-        client.log_artifacts(run_id, f"{folder}/{name}", name)
-    return f"{client.get_run(run_id).info.artifact_uri}/{name}"
+        for file, text in cards.items():
+            Path(folder, name, file).write_text(text, encoding="utf-8")
+        client.log_artifacts(run_id, f"{folder}/{name}", place)
+    return f"{client.get_run(run_id).info.artifact_uri}/{place}"
+
+
+def _check_folder(checkpoint: Path) -> None:
+    if not checkpoint.is_dir():
+        raise ModelError(f"there is no checkpoint folder {checkpoint} to register")
+    others = sorted(
+        path.name
+        for path in checkpoint.rglob("*")
+        if path.is_file() and path.suffix not in PLAIN_FILES
+    )
+    if others:
+        raise ModelError(
+            f"{checkpoint} holds {', '.join(others[:3])}: only safetensors and JSON are "
+            "registered, since any other file may run code when it is loaded"
+        )
+
+
+def _describe_run(client: MlflowClient, run_id: str, said: Description) -> None:
+    """Give the run that made a version its dataset inputs and what the version reached."""
+    log_numbers(client, run_id, said.numbers)
+    known = {one.dataset.name for one in client.get_run(run_id).inputs.dataset_inputs}
+    for selection, digest in said.lineage.get("selections", {}).items():
+        if selection not in known:
+            card = f"selections/{selection}/selection.json"
+            log_dataset(client, run_id, selection, digest, card)
 
 
 def _new_run(client: MlflowClient, experiment: str, name: str, run: str) -> str:
@@ -276,18 +290,3 @@ def _ensure_named(client: MlflowClient, name: str) -> None:
         client.create_registered_model(name)
     except MlflowException:
         client.get_registered_model(name)  # it is there already; any other trouble shows here
-
-
-def _version_with(client: MlflowClient, name: str, alias: str) -> str:
-    """Return the version that has an alias; empty when none has."""
-    return str(client.get_registered_model(name).aliases.get(alias, ""))
-
-
-def _metric(client: MlflowClient, name: str, version: str, metric: str) -> float:
-    try:
-        tags = client.get_model_version(name, version).tags
-        return float(tags[METRIC + metric])
-    except (MlflowException, KeyError) as error:
-        raise ModelError(
-            f"{name} version {version} has no metric {metric}; register it with its evaluation"
-        ) from error

@@ -21,12 +21,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 from sqlalchemy.exc import SQLAlchemyError
 
+from tasks.description import flattened
 from tasks.errors import InputError
 
 EXPERIMENT = "caplift"
 RUN_TAG = "caplift.run"
 # MLflow's own limits.
-PARAMETERS_A_CALL, LONGEST_VALUE, LONGEST_DIGEST = 100, 6000, 36
+PARAMETERS_A_CALL, METRICS_A_CALL, LONGEST_VALUE, LONGEST_DIGEST = 100, 1000, 6000, 36
 
 # Also for whoever loads a model in a process that flows/environment.py has not prepared.
 MLFLOW_DISABLE_TELEMETRY.set(True)
@@ -133,9 +134,7 @@ class Tracker:
 
     def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Record numbers at a step."""
-        now = int(time.time() * 1000)
-        listed = [Metric(name, float(value), now, step) for name, value in metrics.items()]
-        self.client.log_batch(self.run_id, metrics=listed)
+        log_numbers(self.client, self.run_id, metrics, step)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Record settings, nested ones with dotted names; what is recorded already stays."""
@@ -157,16 +156,38 @@ class Tracker:
             uri: where its card lies.
             context: what it was used for.
         """
-        source = json.dumps({"uri": uri, "digest": digest})
-        # MLflow keeps 36 characters of a digest; the whole one is in the source.
-        dataset = Dataset(name, digest[:LONGEST_DIGEST], source_type="webdataset", source=source)
-        tags = [InputTag("mlflow.data.context", context)]
-        self.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+        log_dataset(self.client, self.run_id, name, digest, uri, context)
 
     def tag(self, tags: Mapping[str, str]) -> None:
         """Attach words to the run."""
         for name, value in tags.items():
             self.client.set_tag(self.run_id, name, value)
+
+
+def log_numbers(
+    client: MlflowClient, run_id: str, metrics: Mapping[str, float], step: int = 0
+) -> None:
+    """Record numbers of a run at a step."""
+    now = int(time.time() * 1000)
+    listed = [Metric(name, float(value), now, step) for name, value in metrics.items()]
+    for at in range(0, len(listed), METRICS_A_CALL):
+        client.log_batch(run_id, metrics=listed[at : at + METRICS_A_CALL])
+
+
+def log_dataset(
+    client: MlflowClient,
+    run_id: str,
+    name: str,
+    digest: str,
+    uri: str,
+    context: str = "training",
+) -> None:
+    """Record a selection as an input of a run; arguments as `Tracker.log_selection`."""
+    source = json.dumps({"uri": uri, "digest": digest})
+    # MLflow keeps 36 characters of a digest; the whole one is in the source.
+    dataset = Dataset(name, digest[:LONGEST_DIGEST], source_type="webdataset", source=source)
+    tags = [InputTag("mlflow.data.context", context)]
+    client.log_inputs(run_id, [DatasetInput(dataset, tags)])
 
 
 def registry_at(where: Registry | str) -> Registry:
@@ -181,14 +202,3 @@ def run_named(client: MlflowClient, experiment: str, run: str) -> str:
     wanted = f"tags.`{RUN_TAG}` = '{run}'"
     found = client.search_runs([experiment], wanted, max_results=1)
     return str(found[0].info.run_id) if found else ""
-
-
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings with dotted names: {"a": {"b": 1}} is {"a.b": 1}."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flattened(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

@@ -5,7 +5,10 @@ from models.blip import Blip
 from models.presets import preset
 from models.tokenization import Tokenizer
 from tasks.checkpoints import save_checkpoint
-from tasks.registry import promote, register_model
+from tasks.gate import Gate
+from tasks.metrics.bootstrap import Estimate
+from tasks.promotion import promote
+from tasks.registry import Description, register_model
 from tasks.storage import Lake
 
 MODELS = ("caplift-captioner", "caplift-filter", "caplift-blip")
@@ -20,5 +23,7 @@ def crown(lake: Lake, seed: int = 0) -> None:
         model = Blip(preset("test"), tokenizer.vocab_size, 10 * seed + offset)
         saved = save_checkpoint(lake, f"{name}-{seed}", 1, model, tokenizer, {"seed": seed})
         folder = lake.local_path(saved.uri)
-        made = register_model(where, name, folder, {}, {"score": float(seed)})
-        assert promote(where, name, made.version, "score", minimum=-1.0).alias == "champion"
+        reached = {"score": Estimate(float(seed), float(seed), float(seed))}
+        made = register_model(where, name, folder, Description(lineage={}, metrics=reached))
+        gate = Gate(floors={"score": -1.0})
+        assert promote(where, name, made.version, gate).alias == "champion"

@@ -4,7 +4,7 @@ By key (the same URL), by the hash of the original bytes, and by perceptual hash
 may differ. A leak is recorded beside the scores; nothing is left out of them on its account.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ class Leakage:
         by_phash: perceptual hashes at most three bits apart.
         leaked: pictures found by key or bytes: certain ones.
         examples: keys of the first few of any kind.
+        unknown: selections the model was trained on that this lake does not hold: not looked at.
     """
 
     training_pictures: int
@@ -40,42 +41,44 @@ class Leakage:
     by_phash: int
     leaked: int
     examples: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Prints:
+class Prints:
+    """What tells N pictures apart: key, hash of the bytes ("" where not known), and of the look."""
+
     keys: NDArray[np.str_]
     sha256: NDArray[np.str_]
     phash: NDArray[np.uint64]
     has_phash: NDArray[np.bool_]
 
 
-def selections_of(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the selections a model was trained on, its ancestors' too, from a checkpoint's facts.
+def trained_on(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return id and digest of the selections that a model and its ancestors were trained on.
 
     The checkpoint it was finetuned from is described in its `start_facts`, and so on back.
     """
-    own = tuple(facts.get("selections", {}))
-    earlier = selections_of(facts["start_facts"]) if facts.get("start_facts") else ()
-    return tuple(dict.fromkeys((*own, *earlier)))
+    earlier = trained_on(facts["start_facts"]) if facts.get("start_facts") else {}
+    own = dict(facts.get("selections", {}))
+    return own | {name: digest for name, digest in earlier.items() if name not in own}
 
 
-def leakage(lake: Lake, batch: str, keys: Sequence[str], selection_ids: Sequence[str]) -> Leakage:
+def leakage(lake: Lake, ours: Prints, selection_ids: Collection[str]) -> Leakage:
     """Look for evaluation pictures among those of training selections.
 
     Args:
-        lake: where both lie.
-        batch: the evaluation batch.
-        keys: its pictures that are evaluated.
+        lake: where the selections lie.
+        ours: the pictures that are evaluated.
         selection_ids: what the model was trained on.
 
     Raises:
-        LakeError: rows of the batch or of a selection are missing.
+        LakeError: rows of a selection are missing.
     """
-    ours = _prints(lake, {shard: set(keys) for shard in lake.planned(batch)})
     wanted: dict[Shard, set[str]] = {}
-    for name in selection_ids:
-        for shard in selected_shards(lake, name):
+    shards = {name: selected_shards(lake, name) for name in selection_ids}
+    for name, own in shards.items():
+        for shard in own:
             path = lake.rows("selections", name, shard)
             chosen = rows.read_rows(lake, path, ["key"]).column("key").to_pylist()
             wanted.setdefault(shard, set()).update(chosen)
@@ -92,10 +95,21 @@ def leakage(lake: Lake, batch: str, keys: Sequence[str], selection_ids: Sequence
         by_phash=int(alike.sum()),
         leaked=int(certain.sum()),
         examples=tuple(str(key) for key in first),
+        unknown=tuple(name for name, own in shards.items() if not own),
     )
 
 
-def _prints(lake: Lake, wanted: Mapping[Shard, set[str]]) -> _Prints:
+def batch_prints(lake: Lake, batch: str, keys: Collection[str]) -> Prints:
+    """Return the prints of some pictures of a batch.
+
+    Raises:
+        LakeError: the batch is not there.
+    """
+    wanted = set(keys)
+    return _prints(lake, dict.fromkeys(lake.planned(batch), wanted))
+
+
+def _prints(lake: Lake, wanted: Mapping[Shard, set[str]]) -> Prints:
     found: list[tuple[str, str, int | None]] = []
     for shard, keys in wanted.items():
         table = rows.read_rows(lake, lake.rows("web", "", shard), ["key", "sha256", "phash"])
@@ -104,7 +118,12 @@ def _prints(lake: Lake, wanted: Mapping[Shard, set[str]]) -> _Prints:
             for row in table.to_pylist()
             if row["key"] in keys
         ]
-    return _Prints(
+    return prints_of(found)
+
+
+def prints_of(found: Sequence[tuple[str, str, int | None]]) -> Prints:
+    """Return the prints of pictures from key, sha256 and perceptual hash of each."""
+    return Prints(
         np.array([key for key, _, _ in found], dtype=np.str_),
         np.array([sha for _, sha, _ in found], dtype=np.str_),
         np.array([phash or 0 for _, _, phash in found], dtype=np.uint64),
@@ -112,7 +131,7 @@ def _prints(lake: Lake, wanted: Mapping[Shard, set[str]]) -> _Prints:
     )
 
 
-def _alike(ours: _Prints, theirs: _Prints) -> NDArray[np.bool_]:
+def _alike(ours: Prints, theirs: Prints) -> NDArray[np.bool_]:
     """Return bool (N,): a training picture's perceptual hash is close."""
     close = np.zeros(len(ours.keys), dtype=np.bool_)
     others = theirs.phash[theirs.has_phash]

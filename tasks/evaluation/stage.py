@@ -19,7 +19,7 @@ from models.captioner import Caption, generate
 from tasks.checkpoints import LoadedModel
 from tasks.evaluation.baselines import baseline_measures, training_pictures
 from tasks.evaluation.gallery import Gallery, evaluation_gallery, gallery_of
-from tasks.evaluation.leakage import leakage, selections_of
+from tasks.evaluation.leakage import batch_prints, leakage, trained_on
 from tasks.evaluation.report import EvaluationReport, is_evaluated, read_report, write_report
 from tasks.evaluation.retrieval import (
     chance_measures,
@@ -90,7 +90,7 @@ def evaluate(
         scores=_estimates(measures, how),
         baselines={kind: _estimates(own, how) for kind, own in baselines.items()},
         diversity=asdict(diversity([words(one.text) for one in written])),
-        leakage=asdict(leakage(lake, batch, keys, selections_of(loaded.facts))),
+        leakage=asdict(leakage(lake, batch_prints(lake, batch, keys), trained_on(loaded.facts))),
         settings=asdict(how),
         seconds=round(time.monotonic() - started, 1),
     )

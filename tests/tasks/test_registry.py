@@ -1,4 +1,4 @@
-"""Runs are tracked by name, versions load without pickle, the champion has passed the gate."""
+"""Runs are tracked by name, versions say what they came from and load without pickle."""
 
 import os
 import subprocess
@@ -17,15 +17,16 @@ from tasks import rows
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.errors import InputError, ModelError
 from tasks.fitted import load_rbm
+from tasks.metrics.bootstrap import Estimate
 from tasks.pair_scores import scored_pairs
 from tasks.rbm import RbmFit, fit_rbm
 from tasks.registry import (
+    Description,
     Registered,
     Registry,
     Tracker,
     download,
     lineage,
-    promote,
     register_model,
 )
 from tasks.storage import Lake, Shard, open_lake
@@ -55,7 +56,10 @@ def checkpoint(lake: Lake, run: str, seed: int) -> Path:
 def registered(registry: Registry, lake: Lake, name: str, seed: int, score: float) -> Registered:
     folder = checkpoint(lake, f"{name}-{seed}", seed)
     config: dict[str, Any] = {"decoding": {"method": "greedy", "max_length": 9}}
-    return register_model(registry, name, folder, LINEAGE, {"cider_d": score}, config)
+    reached = {"cider_d": Estimate(score, score - 0.25, score + 0.5)}
+    cards = {"model_card.md": f"# {name}", "data_card.json": "{}"}
+    said = Description(lineage=LINEAGE, metrics=reached, cards=cards)
+    return register_model(registry, name, folder, said, config)
 
 
 def test_a_resumed_run_goes_on_in_its_own_place(registry: Registry) -> None:
@@ -98,7 +102,13 @@ def test_a_version_belongs_to_the_run_that_trained_it_and_names_what_it_came_fro
     assert known["inputs"] == {"kept": "d1"}
     assert known["tags"]["selections.kept"] == "d1"
     assert known["tags"]["revision"] == "abc"
-    assert float(known["tags"]["metric.cider_d"]) == 1.0
+    bounds = [float(known["tags"][f"metric.cider_d{end}"]) for end in ("", ".low", ".high")]
+    assert bounds == [1.0, 0.75, 1.5]
+    run = registry.client.get_run(made.run_id)
+    assert run.data.metrics["metric.cider_d.high"] == 1.5
+    assert (
+        registry.client.get_model_version(made.name, made.version).description == f"# {made.name}"
+    )
 
 
 def test_the_same_checkpoint_is_one_version(registry: Registry, lake: Lake) -> None:
@@ -110,28 +120,38 @@ def test_the_same_checkpoint_is_one_version(registry: Registry, lake: Lake) -> N
     assert float(lineage(registry, first.uri)["tags"]["metric.cider_d"]) == 0.7
 
 
-def test_the_champion_is_the_best_that_passed_the_gate(registry: Registry, lake: Lake) -> None:
+def test_checkpoints_of_one_run_keep_their_own_files(registry: Registry, lake: Lake) -> None:
     name = "caplift-filter"
-    poor, good, worse, equal = (
-        registered(registry, lake, name, seed, score).version
-        for seed, score in enumerate((0.1, 0.6, 0.5, 0.6))
+    first = registered(registry, lake, name, 17, 0.5)
+    second = registered(registry, lake, name, 19, 0.5)
+    assert first.run_id == second.run_id
+    for made, seed in ((first, 17), (second, 19)):
+        here = checkpoint(lake, f"{name}-{seed}", seed) / "model.safetensors"
+        there = download(made.uri, lake) / "model.safetensors"
+        assert there.read_bytes() == here.read_bytes()
+
+
+def test_a_version_of_an_untracked_run_has_its_selections_as_inputs(
+    registry: Registry, lake: Lake
+) -> None:
+    folder = checkpoint(lake, "untracked", 23)
+    came_from = {"run": "untracked", "selections": {"kept": "d1", "human": "e" * 64}}
+    made = register_model(
+        registry, "caplift-blip", folder, Description(lineage=came_from, metrics={})
     )
+    assert lineage(registry, made.uri)["inputs"] == {"kept": "d1", "human": "e" * 36}
+    again = register_model(
+        registry, "caplift-blip", folder, Description(lineage=came_from, metrics={})
+    )
+    assert again == made
+    assert len(registry.client.get_run(made.run_id).inputs.dataset_inputs) == 2
 
-    def aliases() -> dict[str, str]:
-        known = registry.client.get_registered_model(name).aliases
-        return {alias: str(version) for alias, version in known.items()}
 
-    assert promote(registry, name, poor, "cider_d", minimum=0.2).alias == "challenger"
-    assert aliases() == {"challenger": poor}
-    assert promote(registry, name, good, "cider_d", minimum=0.2).alias == "champion"
-    said = promote(registry, name, worse, "cider_d", minimum=0.2)
-    assert said.alias == "challenger"
-    assert "0.5" in said.reason
-    assert "0.6" in said.reason
-    assert aliases() == {"challenger": worse, "champion": good}
-    assert promote(registry, name, equal, "cider_d").alias == "champion"
-    assert promote(registry, name, equal, "cider_d", minimum=0.7).alias == "challenger"
-    assert aliases() == {"challenger": equal}
+def test_a_folder_that_may_hold_a_pickle_is_refused(registry: Registry, lake: Lake) -> None:
+    folder = checkpoint(lake, "with-pickle", 29)
+    (folder / "optimiser.pt").write_bytes(b"cos\nsystem\n")
+    with pytest.raises(ModelError, match=r"holds optimiser\.pt: only safetensors and JSON"):
+        register_model(registry, "caplift-blip", folder, Description(lineage={}, metrics={}))
 
 
 def test_a_downloaded_model_is_the_checkpoint_that_was_registered(
@@ -147,15 +167,13 @@ def test_a_downloaded_model_is_the_checkpoint_that_was_registered(
 
 
 def test_what_is_not_registered_is_refused_in_one_line(registry: Registry, lake: Lake) -> None:
+    nothing = Description(lineage={}, metrics={})
     with pytest.raises(ModelError, match="caplift-rbm@champion is not registered at sqlite"):
         download("models:/caplift-rbm@champion", lake)
     with pytest.raises(InputError, match=r"one of caplift-captioner.*not 'mine'"):
-        register_model(registry, "mine", lake.local_path(), {}, {})
+        register_model(registry, "mine", lake.local_path(), nothing)
     with pytest.raises(ModelError, match="no checkpoint folder"):
-        register_model(registry, "caplift-blip", lake.local_path("gone"), {}, {})
-    made = registered(registry, lake, "caplift-blip", 0, 0.5)
-    with pytest.raises(ModelError, match="has no metric rouge_l"):
-        promote(registry, "caplift-blip", made.version, "rouge_l")
+        register_model(registry, "caplift-blip", lake.local_path("gone"), nothing)
 
 
 def test_a_database_that_is_none_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -169,7 +187,7 @@ def test_the_champion_serves_in_three_lines_without_pickle(
 ) -> None:
     for name in ("caplift-captioner", "caplift-filter", "caplift-blip"):
         made = registered(registry, lake, name, 11, 9.0)
-        assert promote(registry, name, made.version, "cider_d").alias == "champion"
+        registry.client.set_registered_model_alias(name, "champion", made.version)
     picture = tmp_path / "red.jpg"
     picture.write_bytes(jpeg_of((220, 30, 30)))
     script = f"""
@@ -218,10 +236,10 @@ def test_a_registered_rbm_scores_pairs_as_it_did_when_it_was_fitted(
     for _ in fit_rbm(lake, "rbm-1", "v", ("web",), how):
         pass
     metrics = load_rbm(lake, "rbm-1").metrics
-    numbers = {name: float(value) for name, value in metrics.items()}
+    numbers = {name: Estimate(v, v, v) for name, value in metrics.items() for v in [float(value)]}
     folder = lake.local_path("rbms", "rbm-1")
-    made = register_model(registry, "caplift-rbm", folder, {"run": "rbm-1"}, numbers)
-    promote(registry, made.name, made.version, "nats_over_full_gaussian")
+    said = Description(lineage={"run": "rbm-1"}, metrics=numbers)
+    made = register_model(registry, "caplift-rbm", folder, said)
     model = mlflow.pyfunc.load_model(str(download(made.uri, lake).parent.parent))
     pairs = [
         {"image_embedding": image.tolist(), "text_embedding": text.tolist()}
@@ -238,7 +256,7 @@ def test_there_is_no_pickle_among_the_artifacts(registry: Registry, lake: Lake) 
     made = registered(registry, lake, "caplift-captioner", 13, 0.1)
     folder = download(made.uri, lake).parent.parent
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    texts = {".safetensors", ".json", ".py", ".txt", ".yaml"}
+    texts = {".safetensors", ".json", ".md", ".py", ".txt", ".yaml"}
     assert {path.suffix for path in files} - {""} == texts
     assert {path.name for path in files if not path.suffix} <= {"MLmodel", "registered_model_meta"}
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks import rows
-from tasks.evaluation.leakage import leakage, selections_of
+from tasks.evaluation.leakage import batch_prints, leakage, trained_on
 from tasks.storage import Lake, Shard, open_lake
 
 ZEBRA = 0xAAAA_AAAA_AAAA_AAAA
@@ -52,14 +52,17 @@ def test_each_kind_of_leak_is_counted_and_what_was_not_selected_is_none(tmp_path
     )
     select(lake, "kept", web, ["same-url", "copy", "near", "broken"])
     keys = ["same-url", "same-bytes", "resized", "other", "unselected", "no-print"]
-    found = leakage(lake, "evaluation", keys, ["kept"])
+    found = leakage(lake, batch_prints(lake, "evaluation", keys), ["kept"])
     assert found.training_pictures == 4
     assert (found.by_key, found.by_sha256) == (1, 1)
     assert found.by_phash == 2  # "same-bytes" shows what "near" shows, and "resized" nearly so
     assert found.leaked == 2
     assert set(found.examples) == {"same-url", "same-bytes", "resized"}
-    assert leakage(lake, "evaluation", ["other"], ["kept"]).leaked == 0
-    assert leakage(lake, "evaluation", keys, []).training_pictures == 0
+    ours = batch_prints(lake, "evaluation", ["other"])
+    assert leakage(lake, ours, ["kept"]).leaked == 0
+    assert leakage(lake, ours, []).training_pictures == 0
+    assert found.unknown == ()
+    assert leakage(lake, ours, ["kept", "of-another-lake"]).unknown == ("of-another-lake",)
 
 
 def test_a_model_has_seen_what_its_ancestors_have_seen() -> None:
@@ -70,5 +73,5 @@ def test_a_model_has_seen_what_its_ancestors_have_seen() -> None:
             "start_facts": {"selections": {"older": "d3", "human": "d1"}},
         },
     }
-    assert selections_of(facts) == ("human", "raw", "older")
-    assert selections_of({}) == ()
+    assert list(trained_on(facts).items()) == [("human", "d1"), ("raw", "d2"), ("older", "d3")]
+    assert trained_on({}) == {}

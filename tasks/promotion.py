@@ -1,0 +1,156 @@
+"""Which version is `champion`: the gate, its decisions, and the way back.
+
+A version passes when every gate metric reaches its floor and none is worse than the champion's
+beyond the interval of their difference. Every decision is a tag of the version (`gate.*`), and the
+champions are listed, first to last, in the model's tag `champions`; `rollback` goes back along it.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.description import estimates_in
+from tasks.errors import ModelError
+from tasks.gate import Gate, objections
+from tasks.metrics.bootstrap import Difference, Estimate
+from tasks.registry import Registry, alias_of, version_tags
+from tasks.tracking import registry_at
+
+log = logging.getLogger(__name__)
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+HISTORY = "champions"
+HISTORY_KEPT = 100
+ROLLED_BACK = "gate.rolled_back"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What the gate said of a version.
+
+    Attributes:
+        alias: `champion` or `challenger`.
+        reason: one line with the numbers.
+        against: the champion's version before, which may be this one; empty where there was none.
+        at: when, UTC.
+    """
+
+    alias: str
+    reason: str
+    against: str = ""
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def promote(
+    registry: Registry | str,
+    name: str,
+    version: str,
+    gate: Gate,
+    paired: Mapping[str, Difference] | None = None,
+) -> Decision:
+    """Make a version the champion if it passes the gate, else the challenger; record why.
+
+    A champion that does not reach a floor any more loses the alias. A version that was rolled back
+    stays challenger until `rollback` names it.
+
+    Args:
+        registry: where.
+        name: the registered model.
+        version: whose metrics are among its tags.
+        gate: what it must reach.
+        paired: how it differs from the present champion on the same pictures, where that is known.
+
+    Raises:
+        ModelError: the version or one of its gate metrics is not there.
+    """
+    where = registry_at(registry)
+    tags, before = version_tags(where, name, version), alias_of(where, name, CHAMPION)
+    mine = estimates_in(tags)
+    theirs: dict[str, Estimate] = {}
+    if before not in ("", version):
+        theirs = estimates_in(version_tags(where, name, before))
+    against = objections(mine, gate, theirs, paired or {})
+    if tags.get(ROLLED_BACK):
+        against.append(f"it was rolled back at {tags[ROLLED_BACK]}")
+    told = ", ".join(f"{metric} {mine[metric]}" for metric in gate.floors)
+    if against:
+        decision = Decision(alias=CHALLENGER, reason="; ".join(against), against=before)
+    elif theirs:
+        reason = f"{told}; not worse than version {before} beyond the interval"
+        decision = Decision(alias=CHAMPION, reason=reason, against=before)
+    else:
+        reason = f"{told}; every floor is reached"
+        decision = Decision(alias=CHAMPION, reason=reason, against=before)
+    _apply(where, name, version, decision)
+    return decision
+
+
+def rollback(registry: Registry | str, name: str, to: str = "") -> tuple[str, Decision]:
+    """Give the alias `champion` back to an earlier version; return it with the decision.
+
+    Args:
+        registry: where.
+        name: the registered model.
+        to: a version; empty takes the champion before the present one that was not itself rolled
+            back.
+
+    Raises:
+        ModelError: there is no such model or version, or no earlier champion.
+    """
+    where = registry_at(registry)
+    now = alias_of(where, name, CHAMPION)
+    earlier = [one["version"] for one in history(where, name)]
+    usable = [v for v in earlier if v != now and not _is_out(where, name, v)]
+    if not to and not usable:
+        known = ", ".join(dict.fromkeys(earlier)) or "none"
+        raise ModelError(
+            f"{name} has no champion before the present one to go back to (champions so far: "
+            f"{known}); name a version with --to"
+        )
+    version = to or usable[-1]
+    version_tags(where, name, version)
+    decision = Decision(alias=CHAMPION, reason=f"rolled back from version {now}", against=now)
+    if now not in ("", version):
+        where.client.set_model_version_tag(name, now, ROLLED_BACK, decision.at)
+    where.client.delete_model_version_tag(name, version, ROLLED_BACK)
+    _apply(where, name, version, decision)
+    return version, decision
+
+
+def history(registry: Registry | str, name: str) -> list[dict[str, Any]]:
+    """Return the champions of a model so far, first to last: version, at, reason, against.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    where = registry_at(registry)
+    alias_of(where, name, CHAMPION)
+    tags = where.client.get_registered_model(name).tags
+    return list(json.loads(tags.get(HISTORY, "[]")))
+
+
+def _is_out(where: Registry, name: str, version: str) -> bool:
+    """True when a version was rolled back, or is no more."""
+    try:
+        return ROLLED_BACK in version_tags(where, name, version)
+    except ModelError:
+        return True
+
+
+def _apply(where: Registry, name: str, version: str, decision: Decision) -> None:
+    """Record a decision, then move the alias."""
+    for key, value in asdict(decision).items():
+        where.client.set_model_version_tag(name, version, f"gate.{key}", value)
+    if decision.alias == CHAMPION and decision.against != version:
+        entry = {"version": version, **asdict(decision)}
+        kept = [*history(where, name), entry][-HISTORY_KEPT:]
+        where.client.set_registered_model_tag(name, HISTORY, json.dumps(kept))
+    if decision.alias == CHALLENGER and decision.against == version:
+        where.client.delete_registered_model_alias(name, CHAMPION)
+    elif decision.alias == CHAMPION and alias_of(where, name, CHALLENGER) == version:
+        where.client.delete_registered_model_alias(name, CHALLENGER)
+    where.client.set_registered_model_alias(name, decision.alias, version)
+    log.info("%s version %s is %s: %s", name, version, decision.alias, decision.reason)

@@ -1,0 +1,143 @@
+"""A finished model becomes a version in the registry, with its cards, and meets the gate.
+
+registrations/<name>/<version>.json holds what was registered, what the gate said and the alias that
+the version has now, for the catalogue.
+
+The champion is compared on the same pictures: where its own evaluation was of others, it is
+evaluated again on those of the new version.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tasks.cards import data_card, data_card_text, model_card
+from tasks.contenders import Candidate
+from tasks.description import MODEL_CARD
+from tasks.errors import InputError
+from tasks.evaluation.report import EvaluationReport, compare, is_evaluated, read_report
+from tasks.evaluation.settings import Evaluation
+from tasks.evaluation.stage import evaluate
+from tasks.metrics.bootstrap import Difference
+from tasks.promotion import CHALLENGER, CHAMPION, Decision, promote
+from tasks.registry import Description, Registered, Registry, alias_of, register_model, version_tags
+from tasks.rows import fingerprint
+from tasks.settings import settings_from
+from tasks.storage import Lake
+from tasks.tracking import registry_at
+
+ABOUT = {
+    "caplift-captioner": "Writes a caption for a picture: `predict([picture, ...])`.",
+    "caplift-filter": "Says whether a text fits a picture: "
+    '`predict([{"image": picture, "text": text}, ...])`.',
+    "caplift-blip": "Embeds pictures as unit vectors: `predict([picture, ...])`.",
+    "caplift-rbm": "Gives the pointwise mutual information of a picture's and a text's vector: "
+    '`predict([{"image_embedding": vector, "text_embedding": vector}, ...])`.',
+}
+
+
+def register_candidate(
+    lake: Lake, registry: Registry | str, candidate: Candidate, device: str = "cpu"
+) -> tuple[Registered, Decision]:
+    """Register a model, let the gate decide, and write both down in the lake.
+
+    Raises:
+        ModelError: its folder is missing or holds what is not registered, or it lacks a gate
+            metric.
+    """
+    where = registry_at(registry)
+    said = _described(lake, candidate)
+    with _local_copy(lake, candidate.folder) as folder:
+        made = register_model(where, candidate.name, folder, said, candidate.config)
+    paired = _against_champion(lake, where, candidate, made, device)
+    decision = promote(where, made.name, made.version, candidate.gate, paired)
+    record = {
+        **said.lineage,
+        "name": made.name,
+        "version": made.version,
+        "registry": where.tracking_uri,
+        "run_id": made.run_id,
+        "model": candidate.folder,
+        "digest": version_tags(where, made.name, made.version)["digest"],
+        "metrics": {name: asdict(one) for name, one in candidate.metrics.items()},
+        "decision": asdict(decision),
+        "registered_at": decision.at,
+    }
+    lake.publish_json(_record_path(made.name, made.version), record)
+    record_aliases(lake, where, made.name)
+    return made, decision
+
+
+def record_aliases(lake: Lake, registry: Registry | str, name: str) -> None:
+    """Write into the lake which versions have which alias now.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    where = registry_at(registry)
+    now = {alias_of(where, name, alias): alias for alias in (CHALLENGER, CHAMPION)}
+    for version in lake.names(f"registrations/{name}", ".json"):
+        record = lake.read_json(_record_path(name, version))
+        alias = now.get(version, "")
+        if record.get("alias") != alias:
+            lake.publish_json(_record_path(name, version), {**record, "alias": alias})
+
+
+def _record_path(name: str, version: str) -> str:
+    return f"registrations/{name}/{version}.json"
+
+
+def _described(lake: Lake, candidate: Candidate) -> Description:
+    lineage = {
+        **candidate.lineage,
+        "checkpoint": candidate.folder,
+        "evaluation": candidate.evaluation,
+    }
+    report = asdict(read_report(lake, candidate.evaluation)) if candidate.evaluation else {}
+    taught = data_card(lake, lineage.get("selections", {}))
+    about = ABOUT.get(candidate.name, "")
+    cards = {
+        MODEL_CARD: model_card(candidate.name, about, lineage, candidate.metrics, report),
+        "data_card.md": data_card_text(taught),
+        "data_card.json": json.dumps(taught, indent=2, sort_keys=True, default=str) + "\n",
+    }
+    return Description(lineage=lineage, metrics=candidate.metrics, cards=cards)
+
+
+def _against_champion(
+    lake: Lake, where: Registry, candidate: Candidate, made: Registered, device: str
+) -> dict[str, Difference]:
+    """Compare with the champion on the same pictures; empty where there is none."""
+    before = alias_of(where, made.name, CHAMPION)
+    if not candidate.evaluation or before in ("", made.version):
+        return {}
+    mine = read_report(lake, candidate.evaluation)
+    known = version_tags(where, made.name, before).get("evaluation", "")
+    if known and is_evaluated(lake, known):
+        with contextlib.suppress(InputError):  # other pictures: it is evaluated again, on these
+            return compare(lake, read_report(lake, known), mine)
+    theirs = _evaluated_again(lake, f"models:/{made.name}/{before}", mine, device)
+    return compare(lake, theirs, mine)
+
+
+def _evaluated_again(
+    lake: Lake, address: str, like: EvaluationReport, device: str
+) -> EvaluationReport:
+    how = settings_from(Evaluation, like.settings)
+    run = f"evaluation-{fingerprint([like.settings, address, like.batch])}"
+    return evaluate(lake, run, address, like.batch, how, device)
+
+
+@contextlib.contextmanager
+def _local_copy(lake: Lake, folder: str) -> Iterator[Path]:
+    """Give the folder as it lies on this disk, or a copy of it from the object store."""
+    if lake.is_local:
+        yield lake.local_path(folder)
+        return
+    with tempfile.TemporaryDirectory() as copy:
+        target = Path(copy) / Path(folder).name
+        lake.fs.get(lake.path(folder), str(target), recursive=True)
+        yield target

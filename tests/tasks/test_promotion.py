@@ -1,0 +1,98 @@
+"""The alias moves with the gate's decision, every decision is recorded, and there is a way back."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.description import Description
+from tasks.errors import ModelError
+from tasks.gate import Gate
+from tasks.metrics.bootstrap import Estimate
+from tasks.promotion import history, promote, rollback
+from tasks.registry import Registry, register_model, version_tags
+
+GATE = Gate(floors={"cider_d": 0.2})
+NAME = "caplift-filter"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db")
+
+
+def registered(registry: Registry, root: Path, name: str, score: float) -> str:
+    """A version with this score, sure to a hundredth; the file alone makes it another version."""
+    folder = root / f"{name}-{score}"
+    folder.mkdir()
+    (folder / "model.json").write_text(f"{score}")
+    reached = {"cider_d": Estimate(score, score - 0.01, score + 0.01)}
+    return register_model(registry, name, folder, Description(lineage={}, metrics=reached)).version
+
+
+def aliases(registry: Registry, name: str) -> dict[str, str]:
+    known = registry.client.get_registered_model(name).aliases
+    return {alias: str(version) for alias, version in known.items()}
+
+
+def test_the_champion_moves_by_the_gate_and_goes_back_by_name(
+    registry: Registry, tmp_path: Path
+) -> None:
+    scores = (0.1, 0.6, 0.5, 0.595, 0.9)
+    poor, good, worse, level, best = (registered(registry, tmp_path, NAME, s) for s in scores)
+    said = promote(registry, NAME, poor, GATE)
+    assert (said.alias, said.against) == ("challenger", "")
+    assert aliases(registry, NAME) == {"challenger": poor}
+    assert promote(registry, NAME, good, GATE).alias == "champion"
+    said = promote(registry, NAME, worse, GATE)
+    assert (said.alias, said.against) == ("challenger", good)
+    assert "cider_d 0.5 is worse than the champion's by -0.1" in said.reason
+    assert aliases(registry, NAME) == {"challenger": worse, "champion": good}
+    said = promote(registry, NAME, level, GATE)
+    assert (said.alias, said.against) == ("champion", good)
+    assert "not worse than version" in said.reason
+    tags = version_tags(registry, NAME, level)
+    assert tags["gate.alias"] == "champion"
+    assert tags["gate.against"] == good
+    assert tags["gate.at"].startswith("20")
+    assert promote(registry, NAME, best, GATE).alias == "champion"
+    assert [one["version"] for one in history(registry, NAME)] == [good, level, best]
+    # Back, and back again: each champion that was rolled back is passed over from then on.
+    assert rollback(registry, NAME)[0] == level
+    assert rollback(registry, NAME)[0] == good
+    assert aliases(registry, NAME)["champion"] == good
+    with pytest.raises(ModelError, match=r"no champion before the present one.*--to"):
+        rollback(registry, NAME)
+    # A rerun of the run that made it does not bring it back; a person does.
+    said = promote(registry, NAME, best, GATE)
+    assert said.alias == "challenger"
+    assert "was rolled back at 20" in said.reason
+    assert rollback(registry, NAME, best)[0] == best
+    assert aliases(registry, NAME)["champion"] == best
+    assert history(registry, NAME)[-1]["reason"] == f"rolled back from version {good}"
+
+
+def test_a_champion_that_is_judged_again_stays_once_in_the_history(
+    registry: Registry, tmp_path: Path
+) -> None:
+    name = "caplift-captioner"
+    only = registered(registry, tmp_path, name, 0.4)
+    for _ in range(2):
+        assert promote(registry, name, only, GATE).alias == "champion"
+    assert [one["version"] for one in history(registry, name)] == [only]
+    # The floor has risen: it is champion no more.
+    assert promote(registry, name, only, Gate(floors={"cider_d": 0.41})).alias == "challenger"
+    assert aliases(registry, name) == {"challenger": only}
+
+
+def test_what_is_not_there_cannot_be_promoted_or_rolled_back(
+    registry: Registry, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="no model caplift-rbm is registered at sqlite"):
+        rollback(registry, "caplift-rbm")
+    only = registered(registry, tmp_path, "caplift-blip", 0.4)
+    with pytest.raises(ModelError, match="caplift-blip/17 is not registered"):
+        promote(registry, "caplift-blip", "17", GATE)
+    promote(registry, "caplift-blip", only, GATE)
+    with pytest.raises(ModelError, match="caplift-blip/17 is not registered"):
+        rollback(registry, "caplift-blip", "17")
+    assert aliases(registry, "caplift-blip") == {"champion": only}
