@@ -6,6 +6,7 @@ A page is read once, from its beginning to its end, and no further than `MAX_PAG
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin
 
 from tasks.ingestion.charset import decoded
@@ -45,6 +46,7 @@ class Candidate:
         expected_hash: hex digits of a hash of the picture's bytes, or empty.
         body_path: the WARC in which its bytes lie, or empty.
         body_offset: of their record in it.
+        additional: columns of its URL table that are carried along.
     """
 
     url: str
@@ -54,6 +56,7 @@ class Candidate:
     expected_hash: str = ""
     body_path: str = ""
     body_offset: int = 0
+    additional: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

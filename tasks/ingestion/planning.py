@@ -9,15 +9,18 @@ import contextlib
 import itertools
 import json
 import logging
+import pickle
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from tasks import rows
 from tasks.disk import writable
 from tasks.errors import InputError
+from tasks.ingestion.additional import AdditionalColumns, read_as
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Source
 from tasks.ingestion.spilling import Row, in_key_order
@@ -43,6 +46,7 @@ class Planned:
         texts: each text with the page that gave it and what stood around it there.
         body_path: the WARC in which the body lies, or empty.
         body_offset: of the body's record in it, in bytes.
+        additional: the columns that are carried along, of the first row of a table.
     """
 
     key: str
@@ -52,19 +56,31 @@ class Planned:
     texts: dict[str, tuple[str, str]] = field(default_factory=dict)
     body_path: str = ""
     body_offset: int = 0
+    additional: dict[str, Any] = field(default_factory=dict)
 
 
 def plan_candidates(
-    lake: Lake, source: Source, candidates: Iterable[Candidate], size: int
+    lake: Lake,
+    source: Source,
+    candidates: Iterable[Candidate],
+    size: int,
+    additional: AdditionalColumns | None = None,
 ) -> list[Shard]:
     """Publish the plan of a batch from its candidates as they are found.
+
+    Args:
+        lake: where to.
+        source: what the candidates come from.
+        candidates: in any order.
+        size: entries a shard.
+        additional: columns that the candidates carry; their types are known when all are found.
 
     Raises:
         InputError: there is nothing to plan, or what `candidates` raises; nothing is written then.
         LakeError: the lake cannot be written or its disk is full.
     """
     with _scratch(lake, source.batch) as folder:
-        return write_plan(lake, source, merged(candidates, folder), size)
+        return write_plan(lake, source, merged(candidates, folder), size, additional)
 
 
 @contextlib.contextmanager
@@ -87,7 +103,8 @@ def _scratch(lake: Lake, batch: str) -> Iterator[Path]:
 def merged(candidates: Iterable[Candidate], folder: Path) -> Iterator[Planned]:
     """Yield one entry for every address, in the order of keys; equal texts count once.
 
-    What is said of an address first holds: the page, the hash, the place of the body.
+    What is said of an address first holds: the page, the hash, the place of the body, and of the
+    additional columns the first row that has any, whole.
 
     Args:
         candidates: in the order they were found.
@@ -109,18 +126,21 @@ def _sortable(candidate: Candidate) -> Row:
         candidate.expected_hash,
         candidate.body_path,
         str(candidate.body_offset),
+        pickle.dumps(candidate.additional) if candidate.additional else b"",
     )
 
 
 def _entry(key: str, of_one: Iterator[Row]) -> Planned:
     entry: Planned | None = None
-    for _, url, text, page_url, context, expected_hash, body_path, body_offset in of_one:
+    for _, url, text, page_url, context, expected_hash, body_path, body_offset, more in of_one:
         if entry is None:
             entry = Planned(key, url, page_url)
         entry.page_url = entry.page_url or page_url
         entry.expected_hash = entry.expected_hash or expected_hash
         if body_path and not entry.body_path:
             entry.body_path, entry.body_offset = body_path, int(body_offset)
+        if more and not entry.additional:
+            entry.additional = pickle.loads(more)
         if text and len(entry.texts) < MAX_TEXTS:
             entry.texts.setdefault(text, (page_url, context))
     assert entry is not None
@@ -129,7 +149,13 @@ def _entry(key: str, of_one: Iterator[Row]) -> Planned:
     return entry
 
 
-def write_plan(lake: Lake, source: Source, entries: Iterable[Planned], size: int) -> list[Shard]:
+def write_plan(
+    lake: Lake,
+    source: Source,
+    entries: Iterable[Planned],
+    size: int,
+    additional: AdditionalColumns | None = None,
+) -> list[Shard]:
     """Publish the plan of a batch; its record comes last and makes it whole.
 
     Args:
@@ -137,20 +163,24 @@ def write_plan(lake: Lake, source: Source, entries: Iterable[Planned], size: int
         source: what the entries came from.
         entries: in the order of keys; they may come one by one.
         size: entries a shard.
+        additional: columns that the entries carry; asked for their types after the first entry.
 
     Raises:
-        InputError: there is nothing to plan.
+        InputError: there is nothing to plan, or a column has values of several kinds.
     """
     batch = source.batch
+    columns = additional or AdditionalColumns()
     waiting = iter(entries)
     count = 0
     for number in itertools.count():
-        some = [_row(entry, source.kind) for entry in itertools.islice(waiting, size)]
+        some = list(itertools.islice(waiting, size))
         if not some:
             break
         count += len(some)
+        kinds = columns.schema()
+        listed = [_row(entry, source.kind) | _typed(entry.additional, kinds) for entry in some]
         relative = lake.rows("plans", "", Shard(batch, f"{number:05d}"))
-        rows.write_rows(lake, relative, rows.table_of(some, rows.PLANS))
+        rows.write_rows(lake, relative, rows.table_of(listed, columns.beside(rows.PLANS)))
     if not count:
         raise InputError(f"batch {batch!r} would be empty: its sources hold no picture at all")
     record = {
@@ -186,23 +216,6 @@ def existing_plan(lake: Lake, source: Source) -> list[Shard] | None:
     return lake.planned(source.batch)
 
 
-def read_plan(lake: Lake, shard: Shard) -> list[Planned]:
-    """Return the planned candidates of a shard, in order."""
-    table = rows.read_rows(lake, lake.rows("plans", "", shard), rows.PLANS.names)
-    return [
-        Planned(
-            row["key"],
-            row["url"],
-            row["page_url"],
-            row["expected_hash"],
-            {t["text"]: (t["page_url"], t["context"]) for t in row["texts"]},
-            row["body_path"] or "",
-            row["body_offset"] or 0,
-        )
-        for row in table.to_pylist()
-    ]
-
-
 def candidates_left(lake: Lake, batch: str) -> int:
     """Return how many candidates of a planned batch have no committed row yet."""
     planned = int(lake.read_json(lake.plan_record(batch))["candidates"])
@@ -229,6 +242,10 @@ def _row(entry: Planned, kind: str) -> dict[str, object]:
         "body_path": entry.body_path or None,
         "body_offset": entry.body_offset if entry.body_path else None,
     }
+
+
+def _typed(additional: dict[str, Any], kinds: Any) -> dict[str, Any]:
+    return {name: read_as(value, kinds.field(name).type) for name, value in additional.items()}
 
 
 def texts_of(entry: Planned) -> list[dict[str, str]]:

@@ -14,9 +14,11 @@ from typing import Any
 from tasks import rows
 from tasks.disk import writable
 from tasks.ingestion import planning
+from tasks.ingestion.additional import for_json
 from tasks.ingestion.fetched import Fetched
 from tasks.ingestion.images import Picture
 from tasks.ingestion.planning import RUN, STAGE, Planned
+from tasks.ingestion.plans import plan_of
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.texts import text_signals
 from tasks.ingestion.urls import host_of
@@ -76,9 +78,10 @@ class OpenShard:
         """
         self.lake = lake
         self.shard = shard
-        self.entries = planning.read_plan(lake, shard)
-        plan = rows.read_rows(lake, lake.rows("plans", "", shard), ["source"])
-        self._kind = plan["source"][0].as_py()
+        plan = plan_of(lake, shard)
+        self.entries = plan.entries
+        self._kind = plan.kind
+        self._additional = plan.additional
         self.left = len(self.entries)
         self.started_at = datetime.now(UTC)
         self._started = time.monotonic()
@@ -125,7 +128,8 @@ class OpenShard:
         rows.write_rows(lake, lake.rows("captions", RUN, shard), table)
         statistics = f"web/{shard.batch}/{shard.name}_stats.json"
         lake.publish_json(statistics, self._statistics())
-        rows.write_rows(lake, lake.rows("web", "", shard), rows.table_of(self._rows, rows.WEB))
+        table = rows.table_of(self._rows, self._additional.beside(rows.WEB))
+        rows.write_rows(lake, lake.rows("web", "", shard), table)
         kept = sum(place is not None for place in self._places)
         return lake.commit(
             STAGE,
@@ -150,6 +154,7 @@ class OpenShard:
     def _stored(self, tar: ShardWriter, row: dict[str, Any], place: _Place) -> dict[str, Any]:
         self._spool.seek(place.offset)
         facts = {name: row.get(name) for name in FACTS}
+        facts |= {name: for_json(row[name]) for name in self._additional.names}
         content = self._spool.read(place.size)
         offset, size = tar.add(row["key"], content, row["caption"], facts, place.extension)
         return {"tar_offset": offset, "tar_size": size}
@@ -195,6 +200,7 @@ def _row(shard: Shard, entry: Planned, fetched: Fetched, picture: Picture) -> di
         "seconds": fetched.seconds,
         "content_type": fetched.content_type or None,
         **picture.columns,
+        **entry.additional,
     }
 
 

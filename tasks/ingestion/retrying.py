@@ -8,9 +8,9 @@ import itertools
 
 from tasks import rows
 from tasks.errors import InputError
-from tasks.ingestion import planning
 from tasks.ingestion.failures import PASSING, PASSING_STATUSES
 from tasks.ingestion.planning import RUN, STAGE, Planned
+from tasks.ingestion.plans import read_plan
 from tasks.ingestion.settings import Source
 from tasks.rows import Outcome
 from tasks.storage import Lake
@@ -43,7 +43,7 @@ def failed_candidates(lake: Lake, batch: str) -> list[Planned]:
                 (failed.add if _may_pass(row) else failed.discard)(row["key"])
     if not failed:
         raise InputError(f"no candidate of batch {batch!r} failed in a way that may pass")
-    return [e for shard in planned for e in planning.read_plan(lake, shard) if e.key in failed]
+    return [e for shard in planned for e in read_plan(lake, shard) if e.key in failed]
 
 
 def retry_source(lake: Lake, batch: str) -> Source:

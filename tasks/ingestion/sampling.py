@@ -8,6 +8,7 @@ from typing import Any
 from tasks import rows
 from tasks.errors import InputError
 from tasks.ingestion import planning
+from tasks.ingestion.additional import AdditionalColumns
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.stage import candidates_of
@@ -34,15 +35,16 @@ def sampled(lake: Lake, source: Source, how: Ingestion, size: int) -> Sampled:
     if size < 1:
         raise InputError(f"a sample is 1 candidate or more, not {size}")
     count = 0
+    additional = AdditionalColumns(source.save_additional_columns)
 
     def counted() -> Iterator[Candidate]:
         nonlocal count
-        for candidate in candidates_of(source, how):
+        for candidate in candidates_of(source, how, additional):
             count += 1
             yield candidate
 
     some = heapq.nsmallest(size, counted(), key=lambda one: rows.key_of(planning.spelled(one.url)))
-    shards = planning.plan_candidates(lake, source, some, how.shard_size)
+    shards = planning.plan_candidates(lake, source, some, how.shard_size, additional)
     return Sampled(shards, count)
 
 

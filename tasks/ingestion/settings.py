@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
+from tasks.ingestion.additional import check_names
 from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
 
 RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop", "fixed")
@@ -177,6 +178,8 @@ class Source:
         caption_col: of texts or lists of texts, or none; left out: caption, text, alt or title.
         hash_col: of md5, sha1, sha256 or sha512 in hex that the bytes must have, or none; left out:
             sha256, sha512 or md5.
+        save_additional_columns: further columns of the tables, kept with their types in the rows
+            and in each sample's json; of several rows with one address the first one's.
         kind: "web" for alt-texts, "human" for captions that people wrote for the picture.
         max_pages: most pages read in all.
         retry_of: a finished batch whose failures that may pass are tried again.
@@ -189,6 +192,7 @@ class Source:
     url_col: str = ""
     caption_col: str = ""
     hash_col: str = ""
+    save_additional_columns: tuple[str, ...] = ()
     kind: str = "web"
     max_pages: int = 5000
     retry_of: str = ""
@@ -201,5 +205,11 @@ class Source:
         if not (self.pages or self.archives or self.tables or self.retry_of):
             raise InputError(
                 f"batch {self.batch!r} has neither pages nor tables nor archives; give it one"
+            )
+        check_names(self.save_additional_columns)
+        if self.save_additional_columns and not self.tables:
+            raise InputError(
+                f"save_additional_columns are columns of URL tables, and batch {self.batch!r} has "
+                "none; leave them out or give it a table"
             )
         at_least(1, self, "max_pages")

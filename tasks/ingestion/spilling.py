@@ -8,10 +8,11 @@ import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tasks.disk import writable
 
-Row = tuple[str, ...]  # its first item is the key
+Row = tuple[Any, ...]  # of texts and bytes; its first item is the key
 
 KEY_DIGITS = 20
 DIGITS_A_LEVEL = 2

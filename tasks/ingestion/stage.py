@@ -8,11 +8,14 @@ import logging
 from collections.abc import Iterator
 
 from tasks.ingestion import planning
+from tasks.ingestion.additional import AdditionalColumns
 from tasks.ingestion.candidates import Candidate
+from tasks.ingestion.columns import Columns
 from tasks.ingestion.pages import page_candidates
+from tasks.ingestion.plans import plan_of
 from tasks.ingestion.retrying import failed_candidates
 from tasks.ingestion.settings import Ingestion, Source
-from tasks.ingestion.tables import Columns, table_candidates
+from tasks.ingestion.tables import table_candidates
 from tasks.ingestion.warc import archive_candidates
 from tasks.storage import Lake, Shard
 
@@ -31,13 +34,22 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
         return existing
     if source.retry_of:
         entries = failed_candidates(lake, source.retry_of)
-        return planning.write_plan(lake, source, entries, how.shard_size)
-    candidates = candidates_of(source, how)
-    return planning.plan_candidates(lake, source, candidates, how.shard_size)
+        carried = plan_of(lake, lake.planned(source.retry_of)[0]).additional
+        return planning.write_plan(lake, source, entries, how.shard_size, carried)
+    additional = AdditionalColumns(source.save_additional_columns)
+    candidates = candidates_of(source, how, additional)
+    return planning.plan_candidates(lake, source, candidates, how.shard_size, additional)
 
 
-def candidates_of(source: Source, how: Ingestion) -> Iterator[Candidate]:
+def candidates_of(
+    source: Source, how: Ingestion, additional: AdditionalColumns
+) -> Iterator[Candidate]:
     """Yield the candidates of a source's pages, archives and tables, as they are read.
+
+    Args:
+        source: what is read.
+        how: what may be used.
+        additional: columns of tables that are carried along; told of the types that are met.
 
     Raises:
         InputError: a page, an archive or a table cannot be read.
@@ -45,6 +57,6 @@ def candidates_of(source: Source, how: Ingestion) -> Iterator[Candidate]:
     yield from page_candidates(source, how)
     for place in source.archives:
         yield from archive_candidates(place, how)
-    columns = Columns(url=source.url_col, caption=source.caption_col, hash=source.hash_col)
+    columns = Columns(source.url_col, source.caption_col, source.hash_col, additional)
     for place in source.tables:
         yield from table_candidates(place, columns)

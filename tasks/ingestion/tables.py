@@ -8,22 +8,19 @@ import csv
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
+from tasks.ingestion.additional import storable
 from tasks.ingestion.candidates import Candidate
+from tasks.ingestion.columns import Columns, Names, Seen, all_there, found_columns
 from tasks.ingestion.places import TABLES, files_of, named, open_bytes, open_text, reading
 from tasks.ingestion.verifying import is_hash
 
-URL_COLUMNS = ("url", "image_url", "src", "link")
-TEXT_COLUMNS = ("caption", "captions", "text", "texts", "alt", "title")
-HASH_COLUMNS = ("sha256", "sha512", "md5")
-NONE = "none"  # chosen in place of a column: do not look for one
 ROWS_A_READ = 10_000
 BUFFER_BYTES = 1 << 20  # of each column of parquet; without it a row group's column is read whole
 CHARS_A_READ = 1 << 20
@@ -33,22 +30,7 @@ BETWEEN = re.compile(r"[ \t\r\n,]*+")
 # What damaged parquet, CSV and JSON end with, beside what damaged files do.
 DAMAGE = (pa.ArrowException, csv.Error, RecursionError)
 
-Cells = tuple[Any, Any, Any]  # URL, text or texts, hash
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The columns a person chose; an empty name means: find it by the usual names.
-
-    Attributes:
-        url: of the addresses.
-        caption: of the text or the list of texts, or "none".
-        hash: of md5, sha1, sha256 or sha512 in hex, or "none".
-    """
-
-    url: str = ""
-    caption: str = ""
-    hash: str = ""
+Cells = tuple[Any, Any, Any, dict[str, Any]]  # URL, text or texts, hash, additional columns
 
 
 def table_candidates(place: str, columns: Columns | None = None) -> Iterator[Candidate]:
@@ -88,40 +70,25 @@ def _reader_of(path: str) -> Callable[..., Iterable[Cells]]:
     raise InputError(f"{path} is no URL table; its name ends in one of {', '.join(readers)}")
 
 
-def _found(path: str, names: Sequence[str], columns: Columns) -> tuple[str, str, str]:
-    """Return the names of the columns of URLs, texts and hashes; empty where there is none."""
-    by_lower = {name.strip().lower(): name for name in reversed(names)}
-    usual = {"url": URL_COLUMNS, "caption": TEXT_COLUMNS, "hash": HASH_COLUMNS}
-    found = []
-    for role, known in usual.items():
-        chosen = getattr(columns, role)
-        name = next((by_lower[one] for one in known if one in by_lower), "")
-        if chosen == NONE:
-            name = ""
-        elif chosen:
-            name = chosen if chosen in names else by_lower.get(chosen.lower(), "")
-        if not name and (role == "url" or chosen not in ("", NONE)):
-            wanted = f"called {chosen!r}" if chosen else f"called {' or '.join(known)}"
-            raise InputError(
-                f"the URL table {path} has columns {', '.join(names)[:200]}; one of them must be "
-                f"{wanted}; choose another with {role}_col"
-            )
-        found.append(name)
-    return found[0], found[1], found[2]
-
-
 def _parquet(path: str, *, columns: Columns) -> Iterator[Cells]:
     with open_bytes(path) as file:
         # On this thread: see `tasks.rows.read_rows`.
         table = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES)
-        names = _found(path, table.schema_arrow.names, columns)
-        used = [name for name in names if name]
-        for batch in table.iter_batches(ROWS_A_READ, columns=used, use_threads=False):
+        schema = table.schema_arrow
+        names = all_there(path, schema.names, found_columns(path, schema.names, columns))
+        kinds = {name: schema.field(here).type for name, here in names.additional}
+        columns.additional.see_types(path, kinds)
+        used = {name for name in (names.url, names.caption, names.hash) if name}
+        used |= {here for _, here in names.additional}
+        for batch in table.iter_batches(ROWS_A_READ, columns=sorted(used), use_threads=False):
             nothing = [None] * batch.num_rows
             url, text, digest = (
-                batch.column(name).to_pylist() if name else nothing for name in names
+                batch.column(name).to_pylist() if name else nothing
+                for name in (names.url, names.caption, names.hash)
             )
-            yield from zip(url, text, digest, strict=True)
+            kept = {name: batch.column(here).to_pylist() for name, here in names.additional}
+            more = (dict(zip(kept, values, strict=True)) for values in zip(*kept.values()))  # noqa: B905
+            yield from zip(url, text, digest, more if kept else [{}] * batch.num_rows, strict=True)
 
 
 def _separated(path: str, *, separator: str, columns: Columns) -> Iterator[Cells]:
@@ -130,26 +97,37 @@ def _separated(path: str, *, separator: str, columns: Columns) -> Iterator[Cells
         header = next(lines, None)
         if header is None:
             return
-        names = _found(path, header, columns)
-        url, text, digest = (header.index(name) if name else len(header) for name in names)
+        names = all_there(path, header, found_columns(path, header, columns))
+        url, text, digest = (
+            header.index(name) if name else len(header)
+            for name in (names.url, names.caption, names.hash)
+        )
+        more = [(name, header.index(here)) for name, here in names.additional]
         blank = [""] * len(header)
         for line in filter(None, lines):
             cells = [*[*line, *blank][: len(header)], ""]
-            yield cells[url], cells[text], cells[digest]
+            kept = {name: cells[at] for name, at in more}
+            for name, cell in kept.items():
+                columns.additional.see_cell(name, cell)
+            yield cells[url], cells[text], cells[digest], kept
 
 
 def _objects(
     path: str, *, objects_of: Callable[[str], Iterator[Any]], columns: Columns
 ) -> Iterator[Cells]:
     @functools.lru_cache(64)
-    def names_of(keys: tuple[str, ...]) -> tuple[str, str, str]:
-        return _found(path, keys, columns)
+    def names_of(keys: tuple[str, ...]) -> Names:
+        return found_columns(path, keys, columns)
 
+    seen = Seen(path, columns.additional)
     for number, row in enumerate(objects_of(path), start=1):
         if not isinstance(row, Mapping):
             raise InputError(f"row {number} of {path} is no JSON object: {row!s:.80}")
-        url, text, digest = names_of(tuple(row))
-        yield row[url], row.get(text), row.get(digest)
+        names = names_of(tuple(row))
+        kept = {name: storable(row.get(here)) for name, here in names.additional}
+        seen.row(row, names, kept)
+        yield row[names.url], row.get(names.caption), row.get(names.hash), kept
+    seen.end()
 
 
 def _json_lines(path: str) -> Iterator[Any]:
@@ -191,15 +169,17 @@ def _past(blanks: re.Pattern[str], text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def _lines(path: str, *, columns: Columns) -> Iterator[Cells]:  # noqa: ARG001  # a reader's form
+def _lines(path: str, *, columns: Columns) -> Iterator[Cells]:
+    there = tuple((name, "") for name in columns.additional.names)
+    all_there(path, ("url",), Names("url", "", "", there))
     with open_text(path) as file:
         for line in file:
             if line.strip():
-                yield line, None, None
+                yield line, None, None, {}
 
 
 def _candidates(path: str, number: int, cells: Cells) -> Iterator[Candidate]:
-    url, texts, digest = cells
+    url, texts, digest, additional = cells
     expected = _text(digest).lower()
     if expected and not is_hash(expected):
         raise InputError(
@@ -207,7 +187,7 @@ def _candidates(path: str, number: int, cells: Cells) -> Iterator[Candidate]:
             "or sha512 in hex; choose another column with hash_col, or none"
         )
     for text in texts if isinstance(texts, list) and texts else [texts]:
-        yield Candidate(_text(url), _text(text), "", "", expected)
+        yield Candidate(_text(url), _text(text), "", "", expected, additional=additional)
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tasks import rows
 from tasks.errors import InputError, LakeError
-from tasks.ingestion import planning, spilling
+from tasks.ingestion import planning, plans, spilling
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Source
 from tasks.storage import Lake, Shard
@@ -116,7 +116,7 @@ def test_an_address_keeps_a_thousand_texts(tmp_path: Path) -> None:
 def test_a_plan_is_read_as_it_was_written_and_shards_are_full(lake: Lake) -> None:
     candidates = [*some_candidates(101), Candidate("http://b.org/", "", "", "", "", "b.warc", 0)]
     shards = planning.plan_candidates(lake, SOURCE, candidates, 11)
-    read = [planning.read_plan(lake, shard) for shard in shards]
+    read = [plans.read_plan(lake, shard) for shard in shards]
     assert {len(entries) for entries in read[:-1]} == {11}
     assert len(read[-1]) <= 11
     expected = merged_in_memory(candidates[:-1])
@@ -158,7 +158,7 @@ def test_what_a_killed_planning_left_is_not_in_the_next_plan(
     monkeypatch.setattr(spilling, "MAX_ROWS", 1)
     one = Candidate("http://a.org/1", "boat", "")
     (shard,) = planning.plan_candidates(lake, SOURCE, [one], 11)
-    assert [entry.url for entry in planning.read_plan(lake, shard)] == ["http://a.org/1"]
+    assert [entry.url for entry in plans.read_plan(lake, shard)] == ["http://a.org/1"]
     assert not left.exists()
 
 
@@ -177,4 +177,4 @@ def test_a_plan_of_another_version_is_one_line(lake: Lake) -> None:
     relative = lake.rows("plans", "", shard)
     rows.write_rows(lake, relative, rows.read_rows(lake, relative, ["key", "url"]))
     with pytest.raises(LakeError, match=r"00000\.parquet"):
-        planning.read_plan(lake, shard)
+        plans.read_plan(lake, shard)

@@ -13,9 +13,10 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.ingestion import tables, urls
+from tasks.ingestion.columns import Columns
 from tasks.ingestion.guard import is_public
 from tasks.ingestion.places import kind_of
-from tasks.ingestion.tables import Columns, table_candidates
+from tasks.ingestion.tables import table_candidates
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.rows import key_of
 from tests.watched import reading_threads
@@ -134,8 +135,9 @@ def test_a_parquet_table_is_read_on_the_thread_that_asks(tmp_path: Path) -> None
     assert readers == {threading.get_ident()}
 
 
-def candidates(path: object, **columns: str) -> list[tuple[str, str]]:
-    return [(one.url, one.text) for one in table_candidates(str(path), Columns(**columns))]
+def candidates(path: object, url: str = "", caption: str = "") -> list[tuple[str, str]]:
+    found = table_candidates(str(path), Columns(url, caption))
+    return [(one.url, one.text) for one in found]
 
 
 def test_tables_of_any_store_are_read_one_by_one_by_folder_and_by_pattern() -> None:

@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from tasks.errors import InputError
-from tasks.ingestion import planning
+from tasks.ingestion import plans
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.stage import plan
 from tasks.ingestion.warc import archive_candidates, warc_body
@@ -43,7 +43,7 @@ def test_pages_give_candidates_and_pictures_their_place(
 ) -> None:
     path = write_archive(tmp_path / name, RECORDS)
     (shard,) = plan(lake, Source(batch="web", archives=(path,)), HOW)
-    planned = {one.url: one for one in planning.read_plan(lake, shard)}
+    planned = {one.url: one for one in plans.read_plan(lake, shard)}
     assert {url: list(one.texts) for url, one in planned.items()} == {
         "http://a.org/x/boat.png": ["a boat", "the same"],
         "http://a.org/x/far.png": ["far"],
@@ -62,7 +62,7 @@ def test_a_picture_may_lie_in_another_archive_than_its_page(tmp_path: Path, lake
     write_archive(tmp_path / "b.warc.gz", RECORDS[:2])
     write_archive(tmp_path / "a.warc", [RECORDS[2]])
     (shard,) = plan(lake, Source(batch="web", archives=(str(tmp_path),)), HOW)
-    boat = next(one for one in planning.read_plan(lake, shard) if one.url.endswith("boat.png"))
+    boat = next(one for one in plans.read_plan(lake, shard) if one.url.endswith("boat.png"))
     assert boat.body_path == str(tmp_path / "a.warc")
     assert (boat.page_url, list(boat.texts)) == ("http://a.org/x/", ["a boat"])
 
