@@ -28,7 +28,7 @@ from tasks import rows
 from tasks.bounds import at_least
 from tasks.commands import run_command
 from tasks.degenerate import is_degenerate
-from tasks.errors import LakeError
+from tasks.errors import InputError, LakeError
 from tasks.inference import over_pictures, shared_model
 from tasks.pictures import Picture, shard_pictures
 from tasks.progress import track
@@ -62,6 +62,11 @@ class CapFilt:
     def __post_init__(self) -> None:
         at_least(1, self, "captions_per_image", "batch_size")
         at_least(3, self, "max_length")
+        if self.captions_per_image > 1 and self.decoding.method != "nucleus":
+            raise InputError(
+                f"{self.decoding.method} search finds one caption a picture, not "
+                f"{self.captions_per_image}; take method nucleus, or captions_per_image 1"
+            )
 
 
 def caption_shard(
@@ -225,6 +230,7 @@ def _caption_row(  # the parts of one row
         "index": index,
         "text": caption.text,
         "lm_logprob": caption.logprob,
+        "n_tokens": caption.n_tokens,
         "degenerate": is_degenerate(caption.text, how.decoding.prompt),
     }
 

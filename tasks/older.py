@@ -10,6 +10,13 @@ LATER = {
     "axis_frac": pa.float32(),
     "complexity": pa.int16(),
     "keeper_batch": pa.string(),
+    "n_tokens": pa.int16(),
+    "lm_part": pa.float32(),
+    "itm_part": pa.float32(),
+    "itc_part": pa.float32(),
+    "pmi_part": pa.float32(),
+    "rerank_score": pa.float32(),
+    "rerank_place": pa.int16(),
 }
 
 

@@ -146,6 +146,7 @@ CAPTIONS = _schema(
     decoding=pa.string(),
     seed=pa.int64(),
     lm_logprob=pa.float32(),
+    n_tokens=pa.int16(),
     degenerate=pa.bool_(),
     n_chars=pa.int32(),
     n_words=pa.int32(),
@@ -177,6 +178,12 @@ SCORES = _schema(
     rbm_pmi=pa.float32(),
     gaussian_pmi=pa.float32(),
     free_energy=pa.float32(),
+    lm_part=pa.float32(),
+    itm_part=pa.float32(),
+    itc_part=pa.float32(),
+    pmi_part=pa.float32(),
+    rerank_score=pa.float32(),
+    rerank_place=pa.int16(),
 )
 
 SELECTIONS = _schema(key=pa.string(), caption_id=pa.string(), text=pa.string(), source=pa.string())

@@ -58,6 +58,7 @@ def test_every_kept_picture_gets_its_captions_with_where_they_come_from(lake: La
     assert json.loads(row["decoding"])["top_p"] == 0.9
     assert row["seed"] == caption_seed("c", key, 1, 0)
     assert row["lm_logprob"] < 0
+    assert 2 <= row["n_tokens"] <= 9
     assert row["n_words"] == len(row["text"].split())
     assert row["degenerate"] is not None
 
@@ -164,6 +165,9 @@ def test_captions_of_another_ingestion_are_refused(lake: Lake) -> None:
 def test_settings_check_themselves() -> None:
     with pytest.raises(InputError, match="batch_size is 1 or more, not 0"):
         CapFilt(batch_size=0)
+    for method in ("beam", "greedy"):
+        with pytest.raises(InputError, match=f"{method} search finds one caption a picture, not 2"):
+            CapFilt(captions_per_image=2, decoding=Decoding(method=method))
 
 
 def test_the_command_captions_and_scores_a_batch_and_a_second_one_redoes_nothing(

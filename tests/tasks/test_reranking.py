@@ -1,0 +1,323 @@
+"""Of a picture's cached candidates the best by its terms comes first, and its row says why.
+
+Weights are chosen on one half of the pictures, for a judge that had no part in the scores.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.blip import Blip
+from models.decoding import Decoding
+from models.presets import preset
+from models.reranking import chosen
+from models.tokenization import Tokenizer
+from tasks import rows
+from tasks.capfilt import CapFilt, caption_shard, score_shard
+from tasks.checkpoints import load_model, save_checkpoint
+from tasks.commands import run_command
+from tasks.errors import InputError, LakeError
+from tasks.pictures import shard_pictures
+from tasks.reranking.__main__ import main, weights_from
+from tasks.reranking.candidates import read_candidates
+from tasks.reranking.stage import Reranking, Weights, rerank, rerank_shard
+from tasks.reranking.validation import judged, validate_weights
+from tasks.storage import Lake, Shard, open_lake
+from tasks.vectors import held_out
+from tests.small_lake import NAMES, SHAPES, picture_key, write_lake
+
+SHARD = Shard("web", "00000")
+HOW = Reranking(
+    caption_runs=("beam", "drawn"),
+    score_run="filter",
+    rbm_run="rbm",
+    weights=Weights(lm=0.1, itm=0.2, itc=0.3, pmi=0.4),
+)
+# lm_logprob, n_tokens, itm_probability, itc_cosine, rbm_pmi of the candidates of pictures 0 and 1.
+BEAM = ((-6.0, 3, 0.5, 0.1, 1.0), (-4.0, 2, 0.9, 0.5, 7.0))
+DRAWN = ((-8.0, 2, 0.9, 0.3, 5.0), (-9.0, 3, 0.1, 0.1, 3.0))
+
+
+def planted(root: Path, *, pmi: float | None = 5.0) -> Lake:
+    """Two pictures with a candidate of each run, all scores known."""
+    lake = open_lake(str(root), create=True)
+    told: dict[str, list[dict[str, Any]]] = {"filter": [], "rbm": []}
+    for run, numbers in (("beam", BEAM), ("drawn", DRAWN)):
+        captions = []
+        for picture, (logprob, tokens, itm, itc, own_pmi) in enumerate(numbers):
+            key = picture_key("web", picture)
+            name = {"caption_id": rows.caption_id_of(key, "synthetic", run, 0), "key": key}
+            text = f"{run} {picture}"
+            written = {"text": text, "run": run, "lm_logprob": logprob, "n_tokens": tokens}
+            captions.append({**name, **written})
+            told["filter"].append({**name, "itm_probability": itm, "itc_cosine": itc})
+            own = pmi if (run, picture) == ("drawn", 0) else own_pmi
+            told["rbm"].append({**name, "rbm_pmi": own})
+        table = rows.table_of(captions, rows.CAPTIONS)
+        rows.write_rows(lake, lake.rows("captions", run, SHARD), table)
+    for run, scores in told.items():
+        rows.write_rows(lake, lake.rows("scores", run, SHARD), rows.table_of(scores, rows.SCORES))
+    lake.publish_json(lake.plan_record("web"), {"shards": 1})
+    return lake
+
+
+def ranked(lake: Lake, run: str = "r", shard: Shard = SHARD) -> list[dict[str, Any]]:
+    return list(rows.read_rows(lake, lake.rows("scores", run, shard)).to_pylist())
+
+
+def test_the_score_is_the_weighted_sum_of_z_scores_and_every_part_is_told(tmp_path: Path) -> None:
+    lake = planted(tmp_path)
+    commit = rerank_shard(lake, "r", SHARD, HOW)
+    found = ranked(lake)
+    # Of two candidates one has z-score 1 and the other -1. Picture 0: the mean log-probabilities
+    # are -2 and -4, so the first has the likelier words and loses everything else.
+    wanted = {
+        ("beam", 0): (0.1, -0.2, -0.3, -0.4),
+        ("drawn", 0): (-0.1, 0.2, 0.3, 0.4),
+        ("beam", 1): (0.1, 0.2, 0.3, 0.4),
+        ("drawn", 1): (-0.1, -0.2, -0.3, -0.4),
+    }
+    ids = {
+        rows.caption_id_of(picture_key("web", picture), "synthetic", run, 0): (run, picture)
+        for run, picture in wanted
+    }
+    assert len(found) == 4
+    for row in found:
+        parts = wanted[ids[row["caption_id"]]]
+        assert [row[f"{t}_part"] for t in ("lm", "itm", "itc", "pmi")] == pytest.approx(parts)
+        assert row["rerank_score"] == pytest.approx(sum(parts))
+        assert row["rerank_place"] == (1 if sum(parts) > 0 else 2)
+        assert (row["run"], row["batch"], row["shard"]) == ("r", "web", "00000")
+        assert row["itm_probability"] is None
+    assert commit.rows == {"pictures": 2, "candidates": 4, "unplaced": 0, "changed": 1}
+
+
+def test_only_the_proportions_of_weights_matter(tmp_path: Path) -> None:
+    lake = planted(tmp_path)
+    rerank_shard(lake, "r", SHARD, HOW)
+    doubled = Weights(lm=0.2, itm=0.4, itc=0.6, pmi=0.8)
+    rerank_shard(lake, "twice", SHARD, replace(HOW, weights=doubled))
+    for one, other in zip(ranked(lake), ranked(lake, "twice"), strict=True):
+        assert one["rerank_score"] == pytest.approx(other["rerank_score"])
+
+
+def test_a_candidate_without_a_score_that_counts_has_no_place_and_is_counted(
+    tmp_path: Path,
+) -> None:
+    lake = planted(tmp_path, pmi=None)
+    commit = rerank_shard(lake, "r", SHARD, HOW)
+    assert commit.rows["unplaced"] == 1
+    missing = [row for row in ranked(lake) if row["rerank_place"] is None]
+    assert [row["caption_id"] for row in missing] == [
+        rows.caption_id_of(picture_key("web", 0), "synthetic", "drawn", 0)
+    ]
+    assert missing[0]["rerank_score"] is None
+    assert missing[0]["pmi_part"] is None
+    # Where PMI does not count it is not asked for.
+    rerank_shard(lake, "without", SHARD, replace(HOW, rbm_run="", weights=Weights()))
+    assert {row["rerank_place"] for row in ranked(lake, "without")} == {1, 2}
+
+
+def test_probabilities_of_zero_and_one_do_not_drown_the_others(tmp_path: Path) -> None:
+    lake = planted(tmp_path)
+    path = lake.rows("scores", "filter", SHARD)
+    scores = rows.read_rows(lake, path).to_pylist()
+    for row, probability in zip(scores, (0.0, 1.0, 1.0, 0.0), strict=True):
+        row["itm_probability"] = probability
+    rows.write_rows(lake, path, rows.table_of(scores, rows.SCORES))
+    rerank_shard(lake, "r", SHARD, HOW)
+    assert all(math.isfinite(row["rerank_score"]) for row in ranked(lake))
+    assert sorted(abs(row["itm_part"]) for row in ranked(lake)) == pytest.approx([0.2] * 4)
+
+
+def test_a_committed_shard_is_left_alone_and_an_empty_one_is_committed(tmp_path: Path) -> None:
+    lake = planted(tmp_path)
+    first = rerank_shard(lake, "r", SHARD, HOW)
+    lake.local_path(lake.rows("captions", "beam", SHARD)).unlink()  # it would be missed
+    assert rerank_shard(lake, "r", SHARD, HOW) == first
+    empty = Shard("web", "00009")
+    for run in HOW.caption_runs:
+        path = lake.rows("captions", run, empty)
+        rows.write_rows(lake, path, rows.table_of([], rows.CAPTIONS))
+    for run in ("filter", "rbm"):
+        rows.write_rows(lake, lake.rows("scores", run, empty), rows.table_of([], rows.SCORES))
+    assert rerank_shard(lake, "r", empty, HOW).rows["candidates"] == 0
+
+
+def test_a_candidate_that_was_not_scored_stops_the_ranking(tmp_path: Path) -> None:
+    lake = planted(tmp_path)
+    path = lake.rows("scores", "rbm", SHARD)
+    table = rows.read_rows(lake, path)
+    rows.write_rows(lake, path, table.slice(0, 3))
+    with pytest.raises(LakeError, match=r"1 of 4 candidates .* have no score in run rbm"):
+        rerank_shard(lake, "r", SHARD, HOW)
+    assert not lake.exists(lake.rows("scores", "r", SHARD))
+
+
+def test_found_texts_and_captions_of_an_older_lake_are_no_candidates(tmp_path: Path) -> None:
+    lake = planted(tmp_path)
+    path = lake.rows("captions", "beam", SHARD)
+    rows.write_rows(lake, path, rows.read_rows(lake, path).drop_columns(["n_tokens"]))
+    with pytest.raises(LakeError, match=r"2 of 4 candidates .* caption again as another run"):
+        rerank_shard(lake, "r", SHARD, HOW)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"caption_runs": ()}, "caption_runs names one run"),
+        ({"caption_runs": ("beam", "beam")}, "each once"),
+        ({"rbm_run": ""}, "name the RBM's scores in rbm_run"),
+    ],
+)
+def test_settings_check_themselves(change: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        replace(HOW, **change)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("itm=0", "all weights are 0"),
+        ("itm=2", "itm is a share from 0 to 1, not 2.0"),
+        ("itm", "is no weight"),
+        ("itm=much", "is no weight"),
+        ("bleu=1", "no term is called 'bleu'"),
+        ("itm=nan", "itm is a share"),
+    ],
+)
+def test_weights_that_are_none_are_one_line(text: str, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        weights_from(text)
+
+
+def test_weights_are_read_by_name_and_what_is_not_named_counts_nothing() -> None:
+    assert weights_from("pmi=0.5, itm=0.25") == Weights(lm=0.0, itm=0.25, itc=0.0, pmi=0.5)
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+WRITER, FILTER, JUDGE = (f"checkpoints/{name}/00000001" for name in ("writer", "filter", "judge"))
+PICTURES = 131
+JUDGED = Reranking(caption_runs=("drawn",), score_run="scores")
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Pictures captioned and scored by models that nobody has trained."""
+    lake = write_lake(tmp_path_factory.mktemp("lake"), counts=(PICTURES,))
+    tokenizer = Tokenizer.train([f"a {name} {shape}" for name in NAMES for shape in SHAPES], 90)
+    for seed, run in enumerate(("writer", "filter", "judge")):
+        model = Blip(preset("test"), tokenizer.vocab_size, seed)
+        save_checkpoint(lake, run, 1, model, tokenizer, {"seed": seed})
+    how = CapFilt(captions_per_image=3, decoding=Decoding(max_length=9, min_length=2))
+    caption_shard(lake, "drawn", SHARD, WRITER, how)
+    score_shard(lake, "scores", SHARD, ("drawn",), FILTER, how)
+    return lake
+
+
+def test_weights_do_not_depend_on_the_scores_of_the_half_that_reports(captioned: Lake) -> None:
+    before = validate_weights(captioned, "web", JUDGED, JUDGE)
+    path = captioned.rows("scores", "scores", SHARD)
+    original = captioned.read_bytes(path)
+    scores = rows.read_rows(captioned, path).to_pylist()
+    for row in scores:
+        if not held_out([row["key"]], 0.5)[0]:
+            row["itm_probability"], row["itc_cosine"] = 0.25, -row["itc_cosine"]
+    try:
+        rows.write_rows(captioned, path, rows.table_of(scores, rows.SCORES))
+        after = validate_weights(captioned, "web", JUDGED, JUDGE)
+    finally:
+        captioned.publish_bytes(path, original)
+    assert after["weights"] == before["weights"]
+    assert after["validation"] == before["validation"]
+    assert after["test"] != before["test"]
+    assert sum(before["weights"].values()) == pytest.approx(1)
+    assert before["weights"]["pmi"] == 0  # no RBM was named
+
+
+def test_the_reported_shares_are_those_of_the_judges_hits(captioned: Lake) -> None:
+    facts = validate_weights(captioned, "web", JUDGED, JUDGE)
+    found = read_candidates(captioned, [SHARD], JUDGED.caption_runs, JUDGED.score_run)
+    stored = {picture.key: picture for picture in shard_pictures(captioned, SHARD)}
+    pictures = [stored[key] for key in found.keys]
+    hits = judged(captioned, load_model(captioned, JUDGE), pictures, found, {}).hit
+    half = held_out(found.keys, 0.5)
+    for name, which in (("validation", half), ("test", ~half)):
+        own = hits[which]
+        assert facts[name]["pictures"] == int(which.sum())
+        assert facts[name]["first"] == pytest.approx(float(own[:, 0].mean()))
+        assert facts[name]["random"] == pytest.approx(float(own.mean()))
+        assert facts[name]["best"] == pytest.approx(float(own.max(1).values.mean()))
+        assert facts[name]["chosen"] <= facts[name]["best"]
+    how = replace(JUDGED, weights=Weights(**facts["weights"]))
+    rerank(captioned, "by-hand", "web", how, facts)
+    places = torch.tensor([row["rerank_place"] for row in ranked(captioned, "by-hand")])
+    choice = (places.reshape(PICTURES, 3) == 1).long().argmax(1)
+    assert float(chosen(hits, choice)[~half].mean()) == pytest.approx(facts["test"]["chosen"])
+
+
+@pytest.mark.parametrize("participant", [WRITER, FILTER])
+def test_a_judge_that_took_part_is_refused(captioned: Lake, participant: str) -> None:
+    with pytest.raises(InputError, match="took part in writing or scoring"):
+        validate_weights(captioned, "web", JUDGED, participant)
+
+
+def test_too_few_pictures_to_be_lost_among_are_one_line(tmp_path: Path, captioned: Lake) -> None:
+    lake = write_lake(tmp_path / "few", counts=(7,))
+    for run in ("captions/drawn", "scores/scores"):
+        path = f"{run}/web/00000.parquet"
+        own = {picture_key("web", number) for number in range(7)}
+        kept = [r for r in rows.read_rows(captioned, path).to_pylist() if r["key"] in own]
+        schema = rows.CAPTIONS if "captions" in run else rows.SCORES
+        rows.write_rows(lake, path, rows.table_of(kept, schema))
+    uri = captioned.path(JUDGE)
+    with pytest.raises(InputError, match=r"batch web cannot tell weights: 100 distractors"):
+        validate_weights(lake, "web", JUDGED, uri)
+
+
+def test_the_command_ranks_a_batch_and_its_card_says_by_which_weights(captioned: Lake) -> None:
+    arguments = [captioned.root, "--batch", "web", "--captions", "drawn", "--scores", "scores"]
+    assert run_command(main, [*arguments, "--judge", JUDGE]) == 0
+    assert run_command(main, [*arguments, "--weights", "itc=1"]) == 0
+    cards = [captioned.read_json(path) for path in captioned.glob("rerankings/*-*/web.json")]
+    by_judge = next(card for card in cards if card["validation"].get("judge"))
+    given = next(card for card in cards if not card["validation"] and card["run"] != "by-hand")
+    assert by_judge["how"]["weights"] == by_judge["validation"]["weights"]
+    assert given["how"]["weights"] == {"lm": 0, "itm": 0, "itc": 1, "pmi": 0}
+    assert given["counts"]["candidates"] == 3 * PICTURES
+    scores = {r["caption_id"]: r["itc_cosine"] for r in ranked(captioned, "scores")}
+    best: dict[str, float] = {}
+    for row in ranked(captioned, given["run"]):
+        best[row["key"]] = max(best.get(row["key"], -1.0), scores[row["caption_id"]])
+    for row in ranked(captioned, given["run"]):
+        if row["rerank_place"] == 1:
+            assert scores[row["caption_id"]] == best[row["key"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"--captions": "nobody"}, "captions/nobody/web/00000.parquet is missing"),
+        ({"--scores": "nobody"}, "scores/nobody/web/00000.parquet is missing"),
+        ({"--batch": "wab"}, "batch 'wab' has no plan in"),
+        ({"--weights": "pmi=1"}, "name the RBM's scores in rbm_run"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    captioned: Lake, change: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = captioned.folders("scores"), captioned.folders("rerankings")
+    options = {"--batch": "web", "--captions": "drawn", "--scores": "scores"}
+    options |= {"--weights": "itm=1", **change}
+    words = [word for option in options.items() for word in option]
+    assert run_command(main, [captioned.root, *words]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+    assert (captioned.folders("scores"), captioned.folders("rerankings")) == before
