@@ -75,6 +75,7 @@ PLANS = _schema(
     expected_hash=pa.string(),
     body_path=pa.string(),
     body_offset=pa.int64(),
+    boxes=pa.list_(pa.list_(pa.float64())),  # parts to blur: x_min, y_min, x_max, y_max
 )
 
 WEB = _schema(

@@ -1,5 +1,8 @@
 """Tables of addresses, ingested, and the rows that came of it."""
 
+import json
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +34,19 @@ def ingested(lake: Lake, folder: Path, urls: list[str], how: Ingestion = HOW) ->
 
 def web_rows(lake: Lake) -> list[dict[str, Any]]:
     return rows.read_all(lake, "web/*/*.parquet", rows.WEB).to_pylist()
+
+
+def samples(lake: Lake) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield what the json of every stored sample says, and its picture."""
+    for path in lake.glob("web/*/*.tar"):
+        with tarfile.open(lake.path(path)) as tar:
+            members = {one.name: tar.extractfile(one) for one in tar.getmembers()}
+            contents = {name: file.read() for name, file in members.items() if file is not None}
+        for name in (one for one in contents if one.endswith(".json")):
+            key = name.removesuffix(".json")
+            (picture,) = (
+                content
+                for other, content in contents.items()
+                if other.startswith(f"{key}.") and not other.endswith((".json", ".txt"))
+            )
+            yield json.loads(contents[name]), picture

@@ -47,6 +47,7 @@ class Candidate:
         body_path: the WARC in which its bytes lie, or empty.
         body_offset: of their record in it.
         additional: columns of its URL table that are carried along.
+        boxes: parts of the picture to blur, as `tasks.ingestion.blurring` has them.
     """
 
     url: str
@@ -57,6 +58,7 @@ class Candidate:
     body_path: str = ""
     body_offset: int = 0
     additional: Mapping[str, Any] = field(default_factory=dict)
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

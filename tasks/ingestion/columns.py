@@ -23,12 +23,14 @@ class Columns:
         caption: of the text or the list of texts, or "none".
         hash: of md5, sha1, sha256 or sha512 in hex, or "none".
         additional: those that are carried along; what is known of their types grows with reading.
+        bbox: the one of them that holds boxes to blur, if any.
     """
 
     url: str = ""
     caption: str = ""
     hash: str = ""
     additional: AdditionalColumns = field(default_factory=AdditionalColumns)
+    bbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)

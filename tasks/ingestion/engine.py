@@ -210,6 +210,6 @@ def _picture(entry: Planned, fetched: Fetched, how: Ingestion) -> Picture:
         facts["hash_matches"] = not message
         if message and how.verify_hash == "drop":
             return Picture(Outcome.HASH_MISMATCH, b"", message, facts)
-    picture = stored_picture(body, how)
+    picture = stored_picture(body, how, entry.boxes)
     picture.columns.update(facts)
     return picture

@@ -1,9 +1,11 @@
 """Bytes -> a picture worth storing, or an outcome that says why not."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.ingestion.blurring import Box, blurred
 from tasks.ingestion.decoding import Pixels, Raster, decode, in_srgb
 from tasks.ingestion.encoding import EXTENSIONS, check_size, encoded
 from tasks.ingestion.formats.jpeg import ends_with_its_picture
@@ -36,18 +38,24 @@ class Picture:
     extension: str = "jpg"
 
 
-def stored_picture(content: bytes, how: Ingestion) -> Picture:
-    """Check, decode, resize and encode a picture; the original bytes stay when nothing changes."""
+def stored_picture(content: bytes, how: Ingestion, boxes: Sequence[Box] = ()) -> Picture:
+    """Check, decode, resize and encode a picture; the original bytes stay when nothing changes.
+
+    Args:
+        content: its bytes.
+        how: limits and sizes.
+        boxes: parts that are blurred; never is a picture stored without that.
+    """
     columns: dict[str, Any] = {}
     try:
         header = read_header(content)
         columns |= _described(header)
         check_header(header, how)
-        if _is_stored_as_it_came(content, header, how):
+        if not boxes and _is_stored_as_it_came(content, header, how):
             kept, extension = content, EXTENSIONS[header.format]
             size, pixels = upright_size(header), _looked_at(content, header)
         else:
-            kept, pixels = _made(content, header, how)
+            kept, pixels = _made(content, header, how, boxes)
             size, extension = (pixels.shape[1], pixels.shape[0]), how.encode_format
     except NotStorableError as refused:
         return Picture(refused.outcome, b"", refused.message, columns)
@@ -67,13 +75,15 @@ def _is_stored_as_it_came(content: bytes, header: Header, how: Ingestion) -> boo
     return header.format != "jpeg" or ends_with_its_picture(content, header)
 
 
-def _made(content: bytes, header: Header, how: Ingestion) -> tuple[bytes, Pixels]:
+def _made(
+    content: bytes, header: Header, how: Ingestion, boxes: Sequence[Box]
+) -> tuple[bytes, Pixels]:
     """Return the file that is stored, and its pixels."""
     size = upright_size(header)
     target = target_size(*size, how)
     check_size(*target, how)
     raster = decode(content, header, shrink_factor(header, target, how.decode_mode))
-    pixels = _upright(raster, header, target, how)
+    pixels = _upright(raster, header, target, how, boxes)
     if is_resized(*size, how):
         pixels = framed(pixels, how)
     return encoded(pixels, how), pixels
@@ -87,11 +97,18 @@ def _looked_at(content: bytes, header: Header) -> Pixels:
     return upright(in_srgb(raster, header.icc), header.orientation)
 
 
-def _upright(raster: Raster, header: Header, target: tuple[int, int], how: Ingestion) -> Pixels:
+def _upright(
+    raster: Raster,
+    header: Header,
+    target: tuple[int, int],
+    how: Ingestion,
+    boxes: Sequence[Box],
+) -> Pixels:
     """Scale before turning and converting: then there are the fewest pixels."""
     width, height = target[::-1] if header.orientation in SIDEWAYS else target
     small = Raster(scaled(raster.pixels, width, height, how), raster.space)
-    return upright(in_srgb(small, header.icc), header.orientation)
+    pixels = in_srgb(small, header.icc)
+    return upright(blurred(pixels, boxes) if boxes else pixels, header.orientation)
 
 
 def _described(header: Header) -> dict[str, Any]:

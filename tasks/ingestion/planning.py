@@ -21,6 +21,7 @@ from tasks import rows
 from tasks.disk import writable
 from tasks.errors import InputError
 from tasks.ingestion.additional import AdditionalColumns, read_as
+from tasks.ingestion.blurring import Box
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Source
 from tasks.ingestion.spilling import Row, in_key_order
@@ -47,6 +48,7 @@ class Planned:
         body_path: the WARC in which the body lies, or empty.
         body_offset: of the body's record in it, in bytes.
         additional: the columns that are carried along, of the first row of a table.
+        boxes: parts of the picture that are blurred, of all rows.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Planned:
     body_path: str = ""
     body_offset: int = 0
     additional: dict[str, Any] = field(default_factory=dict)
+    boxes: list[Box] = field(default_factory=list)
 
 
 def plan_candidates(
@@ -104,7 +107,7 @@ def merged(candidates: Iterable[Candidate], folder: Path) -> Iterator[Planned]:
     """Yield one entry for every address, in the order of keys; equal texts count once.
 
     What is said of an address first holds: the page, the hash, the place of the body, and of the
-    additional columns the first row that has any, whole.
+    additional columns the first row that has any, whole. What any row wants blurred is blurred.
 
     Args:
         candidates: in the order they were found.
@@ -126,7 +129,7 @@ def _sortable(candidate: Candidate) -> Row:
         candidate.expected_hash,
         candidate.body_path,
         str(candidate.body_offset),
-        pickle.dumps(candidate.additional) if candidate.additional else b"",
+        pickle.dumps((candidate.additional, candidate.boxes)) if candidate.additional else b"",
     )
 
 
@@ -139,8 +142,10 @@ def _entry(key: str, of_one: Iterator[Row]) -> Planned:
         entry.expected_hash = entry.expected_hash or expected_hash
         if body_path and not entry.body_path:
             entry.body_path, entry.body_offset = body_path, int(body_offset)
-        if more and not entry.additional:
-            entry.additional = pickle.loads(more)
+        if more:
+            additional, boxes = pickle.loads(more)
+            entry.additional = entry.additional or additional
+            entry.boxes += [box for box in boxes if box not in entry.boxes]
         if text and len(entry.texts) < MAX_TEXTS:
             entry.texts.setdefault(text, (page_url, context))
     assert entry is not None
@@ -241,6 +246,7 @@ def _row(entry: Planned, kind: str) -> dict[str, object]:
         "expected_hash": entry.expected_hash,
         "body_path": entry.body_path or None,
         "body_offset": entry.body_offset if entry.body_path else None,
+        "boxes": entry.boxes or None,
     }
 
 

@@ -41,7 +41,7 @@ def plan_of(lake: Lake, shard: Shard) -> Plan:
     """
     relative = lake.rows("plans", "", shard)
     table = rows.read_rows(lake, relative)
-    if missing := set(rows.PLANS.names) - set(table.column_names):
+    if missing := set(rows.PLANS.names) - set(table.column_names) - {"boxes"}:
         raise LakeError(
             f"{relative} in {lake.root} is no plan of this version: it lacks "
             f"{', '.join(sorted(missing))}; ingest its source under another batch name"
@@ -57,6 +57,7 @@ def plan_of(lake: Lake, shard: Shard) -> Plan:
             row["body_path"] or "",
             row["body_offset"] or 0,
             {name: row[name] for name in additional.names},
+            [tuple(box) for box in row.get("boxes") or ()],
         )
         for row in table.to_pylist()
     ]

@@ -35,7 +35,7 @@ def sampled(lake: Lake, source: Source, how: Ingestion, size: int) -> Sampled:
     if size < 1:
         raise InputError(f"a sample is 1 candidate or more, not {size}")
     count = 0
-    additional = AdditionalColumns(source.save_additional_columns)
+    additional = AdditionalColumns(source.carried)
 
     def counted() -> Iterator[Candidate]:
         nonlocal count

@@ -180,6 +180,9 @@ class Source:
             sha256, sha512 or md5.
         save_additional_columns: further columns of the tables, kept with their types in the rows
             and in each sample's json; of several rows with one address the first one's.
+        bbox_col: one more such column, of lists of [x_min, y_min, x_max, y_max] in parts of the
+            picture's width and height, before EXIF turns it; these parts are stored blurred, those
+            of all rows with one address.
         kind: "web" for alt-texts, "human" for captions that people wrote for the picture.
         max_pages: most pages read in all.
         retry_of: a finished batch whose failures that may pass are tried again.
@@ -193,6 +196,7 @@ class Source:
     caption_col: str = ""
     hash_col: str = ""
     save_additional_columns: tuple[str, ...] = ()
+    bbox_col: str = ""
     kind: str = "web"
     max_pages: int = 5000
     retry_of: str = ""
@@ -206,10 +210,16 @@ class Source:
             raise InputError(
                 f"batch {self.batch!r} has neither pages nor tables nor archives; give it one"
             )
-        check_names(self.save_additional_columns)
-        if self.save_additional_columns and not self.tables:
+        check_names(self.carried)
+        if self.carried and not self.tables:
             raise InputError(
-                f"save_additional_columns are columns of URL tables, and batch {self.batch!r} has "
-                "none; leave them out or give it a table"
+                "save_additional_columns and bbox_col are columns of URL tables, and batch "
+                f"{self.batch!r} has none; leave them out or give it a table"
             )
         at_least(1, self, "max_pages")
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The columns of its tables that are carried along."""
+        boxes = (self.bbox_col,) if self.bbox_col else ()
+        return tuple(dict.fromkeys((*self.save_additional_columns, *boxes)))

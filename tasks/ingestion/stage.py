@@ -7,6 +7,7 @@ A batch is planned, ingested by `workers.ingest` and looked through for duplicat
 import logging
 from collections.abc import Iterator
 
+from tasks.errors import InputError
 from tasks.ingestion import planning
 from tasks.ingestion.additional import AdditionalColumns
 from tasks.ingestion.candidates import Candidate
@@ -29,6 +30,11 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
         InputError: a source cannot be read, holds no picture, or is not the one that the batch was
             planned from; nothing has been written.
     """
+    if source.bbox_col and how.disable_all_reencoding:
+        raise InputError(
+            "bbox_col blurs parts of pictures and disable_all_reencoding keeps their bytes; choose "
+            "one of the two"
+        )
     if (existing := planning.existing_plan(lake, source)) is not None:
         log.info("batch %s is planned: %d shards", source.batch, len(existing))
         return existing
@@ -36,7 +42,7 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
         entries = failed_candidates(lake, source.retry_of)
         carried = plan_of(lake, lake.planned(source.retry_of)[0]).additional
         return planning.write_plan(lake, source, entries, how.shard_size, carried)
-    additional = AdditionalColumns(source.save_additional_columns)
+    additional = AdditionalColumns(source.carried)
     candidates = candidates_of(source, how, additional)
     return planning.plan_candidates(lake, source, candidates, how.shard_size, additional)
 
@@ -57,6 +63,8 @@ def candidates_of(
     yield from page_candidates(source, how)
     for place in source.archives:
         yield from archive_candidates(place, how)
-    columns = Columns(source.url_col, source.caption_col, source.hash_col, additional)
+    columns = Columns(
+        source.url_col, source.caption_col, source.hash_col, additional, source.bbox_col
+    )
     for place in source.tables:
         yield from table_candidates(place, columns)

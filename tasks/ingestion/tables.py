@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from tasks.errors import InputError
 from tasks.ingestion.additional import storable
+from tasks.ingestion.blurring import boxes_of
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.columns import Columns, Names, Seen, all_there, found_columns
 from tasks.ingestion.places import TABLES, files_of, named, open_bytes, open_text, reading
@@ -48,7 +49,7 @@ def table_candidates(place: str, columns: Columns | None = None) -> Iterator[Can
         read = functools.partial(_reader_of(path), columns=chosen)
         for cells in reading("URL table", path, read, DAMAGE):
             count += 1
-            yield from _candidates(path, count, cells)
+            yield from _candidates(path, count, cells, chosen.bbox)
     if not count:
         raise InputError(f"the URL table {place} is empty; it wants rows with a url and a caption")
 
@@ -178,7 +179,7 @@ def _lines(path: str, *, columns: Columns) -> Iterator[Cells]:
                 yield line, None, None, {}
 
 
-def _candidates(path: str, number: int, cells: Cells) -> Iterator[Candidate]:
+def _candidates(path: str, number: int, cells: Cells, bbox: str) -> Iterator[Candidate]:
     url, texts, digest, additional = cells
     expected = _text(digest).lower()
     if expected and not is_hash(expected):
@@ -186,8 +187,17 @@ def _candidates(path: str, number: int, cells: Cells) -> Iterator[Candidate]:
             f"row {number} of {path} has the hash {expected[:40]!r}, which is no md5, sha1, sha256 "
             "or sha512 in hex; choose another column with hash_col, or none"
         )
+    try:
+        boxes = boxes_of(additional[bbox]) if bbox else ()
+    except ValueError as error:
+        raise InputError(
+            f"row {number} of {path} has in {bbox!r} what is not blurred: {error}; bbox_col wants "
+            "lists of [x_min, y_min, x_max, y_max] in parts of the picture's width and height"
+        ) from error
     for text in texts if isinstance(texts, list) and texts else [texts]:
-        yield Candidate(_text(url), _text(text), "", "", expected, additional=additional)
+        yield Candidate(
+            _text(url), _text(text), "", "", expected, additional=additional, boxes=boxes
+        )
 
 
 def _text(value: Any) -> str:

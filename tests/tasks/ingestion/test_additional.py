@@ -5,7 +5,6 @@ and through a retry; what cannot be kept is refused in one line, before anything
 """
 
 import json
-import tarfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +22,7 @@ from tasks.ingestion.stage import plan
 from tasks.ingestion.workers import ingest
 from tasks.storage import Lake
 from tests.drawn import encoded
-from tests.ingested import HOW
+from tests.ingested import HOW, samples
 from tests.web import Answer, web
 
 NOWHERE = "http://127.0.0.1:1"
@@ -223,22 +222,10 @@ def test_rows_and_samples_have_them_after_a_stop_and_in_a_retry(lake: Lake, tmp_
         (again.batch, "3"): 33,
     }
     assert found["web", "3"]["outcome"] == "http_error"
-    assert samples(lake) == {
+    told = {one["url"][-5]: (one["WIDTH"], one["punsafe"], one["raw"]) for one, _ in samples(lake)}
+    assert told == {
         "0": (0, None, "a"),
         "1": (11, 0.125, "a"),
         "2": (22, 0.25, "a"),
         "3": (33, 0.375, "a"),
     }
-
-
-def samples(lake: Lake) -> dict[str, tuple[int, float | None, str]]:
-    """Return what the samples' json members say, by the number of the picture."""
-    found = {}
-    for path in lake.glob("web/*/*.tar"):
-        with tarfile.open(lake.path(path)) as tar:
-            for name in (one for one in tar.getnames() if one.endswith(".json")):
-                member = tar.extractfile(name)
-                assert member is not None
-                told = json.loads(member.read())
-                found[told["url"][-5]] = (told["WIDTH"], told["punsafe"], told["raw"])
-    return found
