@@ -23,7 +23,9 @@ TYPES = {
     pa.float32(): "float",
     pa.int16(): "smallint",
     pa.string(): "varchar",
+    pa.bool_(): "boolean",
 }
+DatabaseError = duckdb.Error
 PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
@@ -87,6 +89,18 @@ class Database:
         filled = f"create or replace table {_quoted(table)} as\n{text}"
         self._execute(name, filled, parameters)
 
+    def insert(self, table: str, name: str, **parameters: Any) -> None:
+        """Add a statement's rows to a table, and make it if it is not there."""
+        if not self.has(table):
+            self.create(table, name, **parameters)
+            return
+        text = statement(name)
+        self._execute(name, f"insert into {_quoted(table)} by name\n{text}", parameters)
+
+    def has(self, table: str) -> bool:
+        """True when there is a table or view of this name."""
+        return bool(self.rows("schema/kind", table=table))
+
     def append(
         self, table: str, name: str, label: str, *, column: str = "rule", **parameters: Any
     ) -> None:
@@ -124,15 +138,36 @@ class Database:
             found = read.project(f"{columns}, filename as path")
             found.create_view(table) if as_view else found.create(table)
         except duckdb.Error as error:
-            first = str(error).splitlines()[0]
             raise LakeError(
                 f"the table {table} cannot be read from {len(files)} Parquet files of {lake.root} "
-                f"({first}); remove the damaged file with its commit record and run its stage again"
+                f"({self._culprit(lake, files, schema) or _first_line(error)}); remove the damaged "
+                "file with its commit record and run its stage again"
             ) from error
 
+    def _culprit(self, lake: Lake, files: Sequence[str], schema: pa.Schema) -> str:
+        """Return the first file that cannot be read, with the reason; nothing when all can."""
+        for file in files:
+            try:
+                read = self._parquet(lake, [file])
+                read.project(", ".join(_column(name, read.columns) for name in schema.names))
+            except duckdb.Error as error:
+                return f"{file}: {_first_line(error)}"
+        return ""
+
     def keep(self, table: str, content: pa.Table) -> None:
-        """Make a table of an Arrow table."""
+        """Make a table of an Arrow table, in place of one that is there."""
+        if self.has(table):
+            self.drop(table)
         self.connection.from_arrow(content).create(table)
+
+    def remove(self, table: str, like: pa.Table) -> None:
+        """Remove the rows of a table that have the values of a row of `like` in its columns."""
+        named = ", ".join(_quoted(name) for name in like.column_names)
+        self.connection.register("like_these", like)
+        self.connection.execute(
+            f"delete from {_quoted(table)} where ({named}) in (select ({named}) from like_these)"
+        ).fetchall()
+        self.connection.unregister("like_these")
 
     def drop(self, name: str) -> None:
         """Remove a table or a view."""
@@ -177,6 +212,10 @@ def _column(name: str, there: Sequence[str]) -> str:
     if name in LATER and name not in there:
         return f"null::{TYPES[LATER[name]]} as {_quoted(name)}"
     return _quoted(name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _quoted(name: str) -> str:

@@ -10,6 +10,7 @@ LATER = {
     "axis_frac": pa.float32(),
     "complexity": pa.int16(),
     "keeper_batch": pa.string(),
+    "hash_matches": pa.bool_(),
     "n_tokens": pa.int16(),
     "lm_part": pa.float32(),
     "itm_part": pa.float32(),

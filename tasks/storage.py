@@ -25,6 +25,7 @@ from tasks.disk import make_durable, part_name, remove_orphans, writable
 from tasks.errors import LakeError
 
 LOCAL_PROTOCOLS = ("file", "local")
+FORMAT = 2  # of what is committed; records without one are of the first; later ones are refused
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -231,6 +232,7 @@ class Lake:
     ) -> Commit:
         """Write the record that makes a shard of a stage done; call it last."""
         record = {
+            "format": FORMAT,
             "stage": stage,
             "run": run,
             "batch": shard.batch,
@@ -282,6 +284,11 @@ def _is_final(name: str) -> bool:
 
 
 def _commit_of(record: dict[str, Any]) -> Commit:
+    if record.get("format", 1) > FORMAT:
+        raise LakeError(
+            f"{record['stage']} of {record['batch']}/{record['shard']} is of format "
+            f"{record['format']} and this Caplift reads up to {FORMAT}: use the one that wrote it"
+        )
     return Commit(
         stage=record["stage"],
         run=record["run"],

@@ -1,47 +1,70 @@
--- What is a selection made of, and which models were trained on it?
--- reads selection, stage_run, model; a macro over a selection id; returns kind, name and what is said of it
+-- Which captions has a model learnt from, who wrote and judged each, and at which address is its picture?
+-- reads version, model, lesson, selection, selected, caption, sample, score; a macro over a model; returns a row a caption
+-- a model is models:/<name>/<version>, models:/<name>@champion, checkpoints/<run>/<step>, rbms/<run>, or the first
+-- eight or more digits of its weights' sha256; depth 1 and more are the models it was started from
 create or replace macro lineage(wanted) as table (
     with
 
-    chosen as (
-        from selection where id = wanted
-    ),
-
-    made_by as (
-        select distinct
-            stage_run.stage as kind,
-            stage_run.run as name,
-            stage_run.versions::varchar as about
-        from stage_run
-        join chosen
-            on list_contains(chosen.batches, stage_run.batch)
-            and (
-                stage_run.run in ('ingestion', chosen.score_run, chosen.rbm_run)
-                or list_contains(chosen.caption_runs, stage_run.run)
-            )
-    ),
-
-    trained as (
+    meant as (
         select
-            'model' as kind,
-            model.uri as name,
-            model.facts::varchar as about
+            model.uri as model,
+            max(version.uri) as version
         from model
-        where list_contains(model.selections, wanted)
+        left join version
+            on version.checkpoint = model.uri
+        where
+            model.uri = split_part(wanted, '#', 1)
+            or version.uri in (wanted, 'models:/' || wanted)
+            or 'models:/' || version.name || '@' || version.alias in (wanted, 'models:/' || wanted)
+            or (length(wanted) >= 8 and starts_with(model.weights, wanted))
+        group by model.uri
     ),
 
-    final as (
+    taught as (
         select
-            'selection' as kind,
-            id as name,
-            digest as about
-        from chosen
-        union all
-        select * from made_by
-        union all
-        select * from trained
+            meant.version,
+            meant.model,
+            lesson.depth,
+            lesson.taught,
+            lesson.selection
+        from meant
+        join lesson using (model)
     )
 
-    select * from final
-    order by kind, name
+    select
+        taught.version,
+        taught.model,
+        taught.depth,
+        taught.taught,
+        taught.selection,
+        selection.digest,
+        selected.batch,
+        selected.shard,
+        'web/' || selected.batch || '/' || selected.shard || '.tar' as tar,
+        selected.key,
+        selected.caption_id,
+        selected.source,
+        selected.text,
+        caption.run as written_in,
+        caption.model as written_by,
+        score.model as judged_by,
+        score.itm_probability,
+        sample.page_url,
+        sample.url
+    from taught
+    left join selection
+        on selection.id = taught.selection
+    left join selected
+        on selected.selection = taught.selection
+    left join caption
+        on caption.batch = selected.batch
+        and caption.caption_id = selected.caption_id
+    left join sample
+        on sample.batch = selected.batch
+        and sample.key = selected.key
+    left join score
+        on score.run = selection.score_run
+        and score.batch = selected.batch
+        and score.caption_id = selected.caption_id
+    order by taught.model, taught.depth, taught.selection, selected.batch, selected.shard, selected.key, selected.caption_id
 )

@@ -1,6 +1,6 @@
--- What does each table and column of the catalogue hold?
+-- What does each table, and each column of a table or view, hold?
 -- reads the database's own catalogue; returns table_name, column_name (empty: the table itself) and comment
--- a column means the same in every table, so it is described once; two tables have a `status`
+-- a column means the same everywhere, so it is described once; of_one has those that do not
 with
 
 of_table (table_name, comment) as (
@@ -21,7 +21,13 @@ of_table (table_name, comment) as (
     ('gate_result', 'What the gates measured when this file was built.'),
     ('measurement', 'The numbers behind gate_result, before limits.'),
     ('stage_run', 'One row a commit record: a stage, a run, a shard.'),
-    ('model', 'The checkpoints, with the selections they were trained on.'),
+    ('model', 'The checkpoints and RBMs, with the selections they were trained on.'),
+    ('version', 'The versions of registered models, with the gate''s decision.'),
+    ('lesson', 'Which selections taught a model: its own, and those of the models it was started from.'),
+    ('run', 'One row a run of the pipeline: its plan, and what came of it.'),
+    ('shard', 'One row a committed file, with its size and sha256.'),
+    ('source_file', 'The files this catalogue was made of; what is here is not read again.'),
+    ('build', 'By which version and when this catalogue was built, and how many files it read for that.'),
     ('evaluation', 'Scores of evaluated models and of their baselines, with 95 % intervals.')
 ),
 
@@ -168,15 +174,120 @@ of_column (column_name, comment) as (
     ('versions', 'JSON: versions of what made it'),
     ('committed_at', 'when the shard was done'),
     ('name', 'what was measured'),
+    ('fetched_on', 'day on which the picture was fetched'),
+    ('first_order', 'place of the first rule that drops it'),
+    ('first_stage', 'family of the first rule that drops it'),
+    ('min_side', 'shorter side in pixels, as fetched'),
+    ('aspect_ratio', 'longer side by shorter side, as fetched'),
+    ('is_keeper', 'the picture stands for its group'),
+    ('keeper_url', 'address of the picture that stands for this one'),
+    ('n_shards', 'shards they came in'),
+    ('n_batches', 'batches they came in'),
+    ('keys', 'the first eight pictures, the one that is kept first'),
+    ('n_nan', 'values that are no number'),
+    ('mean', 'arithmetic mean'),
+    ('deviation', 'standard deviation'),
+    ('deciles', 'the nine values between ten equal parts'),
+    ('n_kept', 'captions kept'),
+    ('gpu_seconds', 'those of them spent by stages that ran on a GPU'),
+    ('seconds_per_1000', 'seconds for a thousand kept captions'),
+    ('gpu_seconds_per_1000', 'seconds on a GPU for a thousand kept captions'),
+    ('kind', 'version, model, selection, texts, scores or batch; in v_disagreement what disagrees'),
+    ('of_kind', 'what made_from is'),
+    ('made_from', 'name of what it is made from; of a batch the number of its addresses'),
+    ('weights', 'sha256 of model.safetensors'),
+    ('start', 'the model that training began from, with the first digits of its weights'' sha256'),
+    ('depth', '0 for the model itself, 1 for the one it was started from, and so on'),
+    ('taught', 'the model that was trained on the selection'),
+    ('checkpoint', 'its folder in the lake'),
+    ('alias', 'champion, challenger or none'),
+    ('pipeline', 'the run of the pipeline that registered it'),
+    ('evaluation', 'the evaluation that the gate read'),
+    ('revision', 'git revision of the code'),
+    ('is_finished', 'the run came to its end'),
+    ('plan', 'JSON: every choice'),
+    ('models', 'JSON: address of each model'),
+    ('runs', 'JSON: name of each stage''s run'),
+    ('path', 'where the file lies in the lake'),
+    ('mark', 'size and what else changes when the file does'),
+    ('table', 'which table it went into'),
+    ('content', 'text of a JSON file; null for Parquet'),
+    ('made_of', 'names the statements and columns of all tables'),
+    ('caplift', 'version of Caplift'),
+    ('files', 'files the catalogue is made of'),
+    ('files_read', 'those that the last build read'),
+    ('built_at', 'when'),
+    ('n_dropped', 'captions that a rule dropped'),
+    ('n_failed', 'rows that came to nothing: not fetched, not scored'),
+    ('n_clean', 'sound pairs'),
+    ('n_noise', 'planted pairs that are noise'),
+    ('auc', 'share of pairs of a sound and a noisy caption in the right order; 0.5 is chance'),
+    ('pictures', 'different pictures'),
+    ('domains', 'different hosts'),
+    ('mean_itm', 'mean of itm_probability'),
+    ('median_itm', 'median of itm_probability'),
+    ('keep_rate', 'share that is kept'),
+    ('words', 'words; 40 stands for 40 and more'),
+    ('web_text', 'the caption that was found'),
+    ('synthetic_text', 'the caption that was written'),
+    ('web_itc', 'itc_cosine of the caption that was found'),
+    ('web_itm', 'itm_probability of the caption that was found'),
+    ('synthetic_itm', 'itm_probability of the caption that was written'),
+    ('copies', 'pictures that repeat it'),
+    ('shards', 'shards'),
+    ('max_distance', 'the largest distance'),
+    ('noise_dropped', 'noise that was dropped'),
+    ('clean_dropped', 'sound pairs that were dropped'),
+    ('noise_kept', 'noise that was kept'),
+    ('clean_kept', 'sound pairs that were kept'),
+    ('noise_precision', 'share of noise among what was dropped'),
+    ('noise_recall', 'share of the noise that was dropped'),
+    ('clean_kept_rate', 'share of the sound pairs that was kept'),
+    ('noise_left', 'share of noise among what was kept'),
+    ('label', 'the step in words'),
+    ('yield', 'share of the step before, or of what went in'),
+    ('total_yield', 'share of the candidates'),
+    ('n_scored', 'captions with a score'),
+    ('n_selected', 'captions that would be selected'),
+    ('n_web', 'captions that were found'),
+    ('n_synthetic', 'captions that were written'),
+    ('kept_web', 'found captions that are kept'),
+    ('kept_synthetic', 'written captions that are kept'),
+    ('keep_web', 'share of the found captions that is kept'),
+    ('keep_synthetic', 'share of the written captions that is kept'),
+    ('synthetic_per_web', 'written captions kept for each found one kept'),
+    ('is_duplicate', 'the picture repeats another one'),
+    ('confidence', 'mean certainty of the language detector'),
+    ('share', 'share of the group'),
+    ('noise_rate', 'share that is not kept'),
+    ('top_reason', 'the most frequent first reason'),
+    ('n_any', 'captions that this reason drops, among others perhaps'),
+    ('n_first', 'captions of which it is the first reason'),
+    ('n_only', 'captions that nothing else drops'),
+    ('bin', 'number of the bin'),
+    ('bin_start', 'where the bin begins'),
+    ('bin_end', 'where the bin ends'),
+    ('per_second', 'rows a second'),
+    ('first_commit', 'when its first shard was done'),
+    ('last_commit', 'when its last shard was done'),
+    ('robust_z', 'distance from the median, in deviations estimated from the median absolute one'),
     ('right_text', 'what the text should have been'),
     ('noise', 'what was planted; none is a sound pair'),
     ('is_noise', 'a model should not learn this text from this picture')
 ),
 
-of_status (table_name, column_name, comment) as (
+of_one (table_name, column_name, comment) as (
     values
     ('sample', 'status', 'img2dataset''s status: success, failed_to_download or failed_to_resize'),
-    ('gate_result', 'status', 'pass, warn, fail, or not measured')
+    ('gate_result', 'status', 'pass, warn, fail, or not measured'),
+    ('v_gate_status', 'status', 'pass, warn, fail, or not measured'),
+    ('v_funnel', 'step', 'place of the step'),
+    ('v_funnel', 'n', 'pictures that got so far'),
+    ('version', 'version', 'number of the version'),
+    ('version', 'name', 'name of the registered model'),
+    ('version', 'reason', 'what the gate said'),
+    ('build', 'version', 'version of the catalogue''s tables'),
+    ('v_made_from', 'name', 'name of the thing')
 ),
 
 present as (
@@ -184,7 +295,7 @@ present as (
         table_name,
         column_name
     from duckdb_columns()
-    where not internal and table_name in (select table_name from of_table)
+    where not internal and schema_name = 'main'
 )
 
 select
@@ -196,9 +307,9 @@ union all
 select
     present.table_name,
     present.column_name,
-    of_column.comment
+    coalesce(of_one.comment, of_column.comment) as comment
 from present
-join of_column using (column_name)
-union all
-select * from of_status
+left join of_one using (table_name, column_name)
+left join of_column using (column_name)
+where coalesce(of_one.comment, of_column.comment) is not null
 order by table_name, column_name

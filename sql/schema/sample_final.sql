@@ -1,5 +1,5 @@
--- What became of every caption in every selection?
--- reads selection, caption, sample, score, decision; returns a row a caption and selection
+-- What became of every caption that a selection was offered?
+-- reads selection, caption, sample, score, decision; returns a row a caption of the selection $selection
 -- views read this table: the joins are paid for once
 with
 
@@ -24,6 +24,7 @@ offered as (
     join caption
         on list_contains(selection.batches, caption.batch)
         and (caption.run = 'ingestion' or list_contains(selection.caption_runs, caption.run))
+    where selection.id = $selection
 ),
 
 verdict as (
@@ -36,6 +37,7 @@ verdict as (
         list(reason order by "order") filter (verdict = 'drop') as all_reasons,
         list(reason order by "order") filter (verdict = 'flag') as flags
     from decision
+    where selection = $selection
     group by all
 ),
 
@@ -44,6 +46,7 @@ final as (
         offered.* exclude (score_run, rbm_run),
         sample.domain,
         sample.url,
+        sample.fetched_at::date as fetched_on,
         filter_score.itm_probability,
         filter_score.itc_cosine,
         rbm_score.rbm_pmi,

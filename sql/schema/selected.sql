@@ -1,5 +1,5 @@
 -- Which texts does each selection hold?
--- reads raw_selection; returns a row a selected text, with selection, batch and shard from its path
+-- reads raw_selected; returns a row a selected text, with selection, batch and shard from its path
 select
     parse_path(path)[-3] as selection,
     parse_path(path)[-2] as batch,
@@ -8,4 +8,4 @@ select
     caption_id,
     text,
     source
-from raw_selection
+from raw_selected

@@ -1,5 +1,5 @@
 -- Which web captions have a known truth, and what was decided about them?
--- reads truth, sample_final; returns a row a selection and labelled web caption
+-- reads truth_label, sample_final, duplicate; returns a row a selection and labelled web caption
 create or replace view v_labelled as
 select
     sample_final.selection,
@@ -7,9 +7,9 @@ select
     sample_final.key,
     sample_final.caption_id,
     sample_final.text,
-    truth.right_text,
-    truth.noise,
-    truth.is_noise,
+    truth_label.right_text,
+    truth_label.noise,
+    truth_label.is_noise,
     sample_final.kept,
     sample_final.first_reason,
     sample_final.itm_probability,
@@ -17,12 +17,7 @@ select
     sample_final.rbm_pmi,
     duplicate.key is not null as is_duplicate
 from sample_final
-join truth
-    on truth.batch = sample_final.batch
-    and truth.key = sample_final.key
-    and regexp_replace(trim(truth.text), '\s+', ' ', 'g')
-    = regexp_replace(trim(sample_final.text), '\s+', ' ', 'g')
+join truth_label using (batch, caption_id)
 left join duplicate
     on duplicate.batch = sample_final.batch
     and duplicate.key = sample_final.key
-where sample_final.source = 'web'

@@ -2,81 +2,76 @@
 
 Stages write Parquet and JSON and never open DuckDB, which admits one writer. This alone builds the
 file, under a temporary name, and renames it: a reader keeps the file it opened, the next one sees
-the new one, and a crash leaves the old one. It can be rebuilt from the lake at any time.
+the new one, and a crash leaves the old one. A build begins with a copy of the present file and
+reads only what the lake has got since; what it makes is equal to what a build of the whole lake
+makes, which is also what happens when the file is removed.
 
 `python -m tasks.catalogue.building LAKE` builds it without Prefect.
 """
 
 import argparse
+import contextlib
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from sql.statements import names, question
+from sql.statements import in_order, question
 from tasks import rows
 from tasks.catalogue.judging import begin, judge
-from tasks.catalogue.records import read_records
+from tasks.catalogue.opening import CATALOGUE, VERSION, made_of, open_catalogue, take_over
+from tasks.catalogue.records import record_tables
+from tasks.catalogue.sources import ROWS, Source, Sources, find_sources, ledger_table
 from tasks.commands import run_command
 from tasks.database import Database
-from tasks.errors import LakeError
 from tasks.storage import Lake, open_lake
+
+__all__ = ["CATALOGUE", "build_catalogue", "fill", "open_catalogue"]
 
 log = logging.getLogger(__name__)
 
-CATALOGUE = "quality.duckdb"
-
-TRAINING = pa.schema({"step": pa.int64(), "name": pa.string(), "value": pa.float64()}.items())
-PLANNED = pa.schema({"key": pa.string()}.items())
-
-# Which files each raw view reads, and the columns they have.
-RAW: dict[str, tuple[str, Any]] = {
-    "raw_plan": ("plans/*/*.parquet", PLANNED),
-    "raw_web": ("web/*/*.parquet", rows.WEB),
-    "raw_caption": ("captions/*/*/*.parquet", rows.CAPTIONS),
-    "raw_score": ("scores/*/*/*.parquet", rows.SCORES),
-    "raw_decision": ("decisions/*/*/*.parquet", rows.DECISIONS),
-    "raw_selection": ("selections/*/*/*.parquet", rows.SELECTIONS),
-    "raw_duplicate": ("duplicates/*/*/*.parquet", rows.DUPLICATES),
-    "raw_truth": ("truth/*.parquet", rows.TRUTH),
-    "raw_training": ("metrics/*.parquet", TRAINING),
-}
-# In this order: sample_final joins those before it.
-TABLES = (
-    "planned",
-    "sample",
-    "duplicate",
-    "caption",
-    "score",
-    "decision",
-    "selected",
-    "truth",
-    "training",
-    "sample_final",
+BUILD = pa.schema(
+    {
+        "version": pa.int32(),
+        "made_of": pa.string(),
+        "caplift": pa.string(),
+        "files": pa.int64(),
+        "files_read": pa.int64(),
+        "built_at": pa.timestamp("s", tz="UTC"),
+    }.items()
 )
 
 
 def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
-    """Build quality.duckdb anew and swap it in; return its path as the lake spells it.
+    """Bring quality.duckdb up to date and swap it in; return its path as the lake spells it.
 
     Args:
         lake: what to read, and where the file appears.
         memory_limit: for DuckDB, such as "4GB"; empty leaves its default.
 
     Raises:
-        LakeError: a Parquet file is damaged or the lake cannot be written; the old file stays.
+        LakeError: a file is missing, damaged or of a later version, or the lake cannot be
+            written; the old catalogue stays.
     """
     started = time.monotonic()
-    with lake.publishing(CATALOGUE) as temporary:
+    lake.sweep("")
+    with lake.publishing(CATALOGUE) as temporary, _without_leftovers(temporary):
+        take_over(lake, temporary)
         with Database(temporary, memory_limit=memory_limit) as database:
             fill(database, lake)
             counts = database.rows("schema/row_counts")
+            (built,) = database.rows("schema/build")
         log.info(
-            "%s: %s in %.1f s",
+            "%s: %d of %d files read, %s in %.1f s",
             CATALOGUE,
+            built["files_read"],
+            built["files"],
             ", ".join(f"{row['n']} {row['table_name']}" for row in counts if row["n"]),
             time.monotonic() - started,
         )
@@ -84,12 +79,17 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
 
 
 def fill(database: Database, lake: Lake) -> None:
-    """Make every table, view, macro and gate result in an open database."""
-    _make_tables(database, lake)
+    """Bring an open database up to date with the lake: every table, view, macro and gate result.
+
+    Raises:
+        LakeError: a file is missing, damaged or of a later version.
+    """
+    sources = find_sources(lake, _ledger(database))
+    _update_tables(database, lake, sources)
     # v_gate_status reads gate_result, and a check reads v_auc: the views come between.
     begin(database)
     for folder, kind in (("views", "view"), ("macros", "macro table")):
-        for name in _in_order(folder):
+        for name in in_order(folder):
             database.run(name)
             database.comment(kind, name.removeprefix(f"{folder}/"), question(name))
     judge(database)
@@ -97,16 +97,71 @@ def fill(database: Database, lake: Lake) -> None:
     database.checkpoint()
 
 
-def _make_tables(database: Database, lake: Lake) -> None:
-    for name, table in read_records(lake).tables.items():
+def _ledger(database: Database) -> dict[str, Source]:
+    """Return the files an open database was made of; none for a new one."""
+    if not database.has("source_file"):
+        return {}
+    return {row["path"]: Source(**row) for row in database.rows("schema/source_file")}
+
+
+def _update_tables(database: Database, lake: Lake, sources: Sources) -> None:
+    for kind in ROWS:
+        fresh, gone = sources.fresh.get(kind.table, []), sources.gone.get(kind.table, [])
+        if gone:
+            database.remove(kind.table, pa.Table.from_pylist([kind.named(path) for path in gone]))
+        if fresh or not database.has(kind.table):
+            database.load(kind.raw, lake, fresh, kind.schema, as_view=True)
+            database.insert(kind.table, f"schema/{kind.table}")
+            database.drop(kind.raw)
+    for name, table in record_tables(sources).items():
         database.keep(name, table)
     database.create("rule", "selection/rules")
-    for name, (pattern, schema) in RAW.items():
-        database.load(name, lake, lake.glob(pattern), schema, as_view=True)
-    for name in TABLES:
-        database.create(name, f"schema/{name}")
-    for name in RAW:
-        database.drop(name)
+    _decide_again(database, sources)
+    database.keep("source_file", ledger_table(sources))
+    database.keep("build", _build(sources))
+
+
+def _decide_again(database: Database, sources: Sources) -> None:
+    """Bring sample_final up to date: the rows of every selection that something new belongs to."""
+    cards = {card["id"]: (path, card) for path, card in sources.records("selection")}
+    database.insert("sample_final", "schema/sample_final", selection="")
+    there = {row["selection"] for row in database.rows("schema/decided")}
+    touched = sources.touched()
+    stale = {
+        name
+        for name, (path, card) in cards.items()
+        if path in sources.fresh_records or any(_belongs(card, *one) for one in touched)
+    }
+    if outdated := sorted(there & stale | there - cards.keys()):
+        database.remove("sample_final", pa.table({"selection": outdated}))
+    for name in sorted(stale):
+        database.insert("sample_final", "schema/sample_final", selection=name)
+
+
+def _belongs(card: dict[str, Any], table: str, named: dict[str, str]) -> bool:
+    """True when a file of a table holds rows that a selection was made of, or the selection."""
+    if table == "decision":
+        return named["selection"] == card["id"]
+    how = card.get("how", {})
+    runs = {
+        "sample": {""},
+        "caption": {"ingestion", *how.get("caption_runs", ())},
+        "score": {how.get("score_run"), how.get("rbm_run")},
+    }
+    return named.get("run", "") in runs.get(table, ()) and named["batch"] in how.get("batches", ())
+
+
+def _build(sources: Sources) -> pa.Table:
+    read = sum(map(len, sources.fresh.values())) + len(sources.fresh_records)
+    row = {
+        "version": VERSION,
+        "made_of": made_of(),
+        "caplift": version("caplift"),
+        "files": len(sources.now),
+        "files_read": read,
+        "built_at": datetime.now(UTC).replace(microsecond=0),
+    }
+    return rows.table_of([row], BUILD)
 
 
 def _comment(database: Database) -> None:
@@ -116,23 +171,13 @@ def _comment(database: Database) -> None:
         database.comment(kind, f"{table}.{column}" if column else table, row["comment"])
 
 
-def _in_order(folder: str) -> list[str]:
-    """Statements of a folder, those that others read first."""
-    first = [f"{folder}/{name}" for name in ("v_labelled", "why")]
-    found = names(folder)
-    return [name for name in first if name in found] + [n for n in found if n not in first]
-
-
-def open_catalogue(lake: Lake) -> Database:
-    """Open quality.duckdb beside other readers.
-
-    Raises:
-        LakeError: the lake is on an object store, or has no catalogue yet.
-    """
-    path = lake.local_path(CATALOGUE)
-    if not path.exists():
-        raise LakeError(f"{CATALOGUE} is not in {lake.root} yet; run the quality stage")
-    return Database(path, read_only=True)
+@contextlib.contextmanager
+def _without_leftovers(path: Path) -> Iterator[None]:
+    """Remove what DuckDB keeps beside its file while it writes, should it not have come to that."""
+    try:
+        yield
+    finally:
+        Path(f"{path}.wal").unlink(missing_ok=True)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,14 +1,14 @@
 """The JSON that stages leave in the lake, as rows: commits, cards, scores, models."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from tasks.catalogue.lessons import LESSON, lessons
+from tasks.catalogue.sources import Sources
 from tasks.rows import table_of
-from tasks.storage import Lake
 
 TEXT = pa.string()
 TEXTS = pa.list_(pa.string())
@@ -23,7 +23,10 @@ STAGE_RUN = pa.schema(
         "shard": TEXT,
         "n_in": COUNT,
         "n_out": COUNT,
+        "n_dropped": COUNT,
+        "n_failed": COUNT,
         "seconds": NUMBER,
+        "gpu_seconds": NUMBER,
         "bytes": COUNT,
         "rows": TEXT,
         "versions": TEXT,
@@ -61,7 +64,51 @@ EVALUATION = pa.schema(
     }.items()
 )
 MODEL = pa.schema(
-    {"uri": TEXT, "run": TEXT, "step": COUNT, "selections": TEXTS, "facts": TEXT}.items()
+    {
+        "uri": TEXT,
+        "run": TEXT,
+        "step": COUNT,
+        "weights": TEXT,
+        "start": TEXT,
+        "selections": TEXTS,
+        "facts": TEXT,
+    }.items()
+)
+SHARD = pa.schema(
+    {
+        "stage": TEXT,
+        "run": TEXT,
+        "batch": TEXT,
+        "shard": TEXT,
+        "path": TEXT,
+        "bytes": COUNT,
+        "sha256": TEXT,
+    }.items()
+)
+VERSION = pa.schema(
+    {
+        "name": TEXT,
+        "version": TEXT,
+        "uri": TEXT,
+        "checkpoint": TEXT,
+        "alias": TEXT,
+        "reason": TEXT,
+        "selections": TEXTS,
+        "pipeline": TEXT,
+        "evaluation": TEXT,
+        "revision": TEXT,
+        "facts": TEXT,
+    }.items()
+)
+RUN = pa.schema(
+    {
+        "run": TEXT,
+        "is_finished": pa.bool_(),
+        "revision": TEXT,
+        "plan": TEXT,
+        "models": TEXT,
+        "runs": TEXT,
+    }.items()
 )
 
 # What goes into each stage and what comes out of it, among the counts its commits carry.
@@ -76,42 +123,39 @@ IN_OUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Arrow tables by the name they have in the catalogue."""
-
-    tables: dict[str, Any]
-
-
-def read_records(lake: Lake) -> Records:
-    """Read every commit, selection card, evaluation and checkpoint of the lake."""
-    models = [_model(path, lake.read_json(path)) for path in _checkpoints(lake)]
-    trained = {model["uri"]: model["selections"] for model in models}
-    evaluations = [lake.read_json(path) for path in lake.glob("evaluations/*/metrics.json")]
+def record_tables(sources: Sources) -> dict[str, pa.Table]:
+    """Return what the JSON of stages says as tables, by the name each has in the catalogue."""
+    commits = sources.records("stage_run")
+    models = [_model(path, card) for path, card in sources.records("model")]
+    machines = [_machine(path, card, commits) for path, card in sources.records("machine")]
+    trained = {str(model["uri"]): model["selections"] for model in models}
+    evaluations = sources.records("evaluation")
+    # Beside the versions of a name lies which of them is its champion.
+    versions = [_version(r) for _, r in sources.records("version") if "version" in r]
     found = {
-        "stage_run": ([_stage_run(r) for r in _all(lake, "commits/*/*/*/*.json")], STAGE_RUN),
-        "selection": ([_card(c) for c in _all(lake, "selections/*/selection.json")], SELECTION),
-        "evaluation": ([row for e in evaluations for row in _scores(e, trained)], EVALUATION),
-        "model": (models, MODEL),
+        "stage_run": ([_stage_run(record) for _, record in commits], STAGE_RUN),
+        "shard": ([row for _, record in commits for row in _files(record)], SHARD),
+        "selection": ([_card(card) for _, card in sources.records("selection")], SELECTION),
+        "evaluation": ([row for _, e in evaluations for row in _scores(e, trained)], EVALUATION),
+        "model": ([*models, *machines], MODEL),
+        "version": (versions, VERSION),
+        "run": (_runs(sources.records("run")), RUN),
+        "lesson": (lessons([*models, *machines], versions), LESSON),
     }
-    return Records({name: table_of(rows, schema) for name, (rows, schema) in found.items()})
-
-
-def _all(lake: Lake, pattern: str) -> list[dict[str, Any]]:
-    return [lake.read_json(path) for path in lake.glob(pattern)]
-
-
-def _checkpoints(lake: Lake) -> list[str]:
-    return lake.glob("checkpoints/*/*/checkpoint.json")
+    return {name: table_of(rows, schema) for name, (rows, schema) in found.items()}
 
 
 def _stage_run(record: Mapping[str, Any]) -> dict[str, Any]:
     counts = record["rows"]
     taken, given = IN_OUT.get(record["stage"], ("", ""))
+    on_gpu = record["versions"].get("device", "").startswith("cuda")
     return {
         **{name: record[name] for name in ("stage", "run", "batch", "shard", "seconds")},
         "n_in": counts.get(taken),
         "n_out": counts.get(given),
+        "n_dropped": counts.get("dropped", 0),
+        "n_failed": counts.get("failed", 0) + counts.get("unscored", 0),
+        "gpu_seconds": record["seconds"] if on_gpu else 0.0,
         "bytes": sum(file["bytes"] for file in record["files"]),
         "rows": json.dumps(counts, sort_keys=True),
         "versions": json.dumps(record["versions"], sort_keys=True),
@@ -141,16 +185,67 @@ def _card(card: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _model(path: str, record: Mapping[str, Any]) -> dict[str, Any]:
+def _files(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    of = {name: record[name] for name in ("stage", "run", "batch", "shard")}
+    return [{**of, **{n: file[n] for n in ("path", "bytes", "sha256")}} for file in record["files"]]
+
+
+def _model(path: str, card: Mapping[str, Any]) -> dict[str, Any]:
     _, run, step, _ = path.split("/")
-    facts = record.get("facts", record)
+    facts = card.get("facts", card)
+    weights = card.get("files", {}).get("model.safetensors", {})
     return {
         "uri": f"checkpoints/{run}/{step}",
         "run": run,
         "step": int(step),
+        "weights": weights.get("sha256"),
+        "start": facts.get("started_from") or facts.get("start") or None,
         "selections": list(facts.get("selections") or ()),
         "facts": json.dumps(facts, sort_keys=True, default=str),
     }
+
+
+def _machine(
+    path: str, card: Mapping[str, Any], commits: Sequence[tuple[str, Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """An RBM starts from the model whose vectors it is fitted on, and from what those embed."""
+    run = path.split("/")[1]
+    vectors = card.get("vectors", "")
+    made = [r["versions"] for _, r in commits if (r["stage"], r["run"]) == ("embedding", vectors)]
+    told = made[0] if made else {}
+    return {
+        "uri": f"rbms/{run}",
+        "run": run,
+        "start": told.get("model"),
+        "selections": told.get("selection", "").split(),
+        "facts": json.dumps(card, sort_keys=True, default=str),
+    }
+
+
+def _version(record: Mapping[str, Any]) -> dict[str, Any]:
+    decision = record.get("decision", {})
+    told = ("name", "version", "uri", "checkpoint", "pipeline", "evaluation", "revision")
+    return {
+        **{name: record.get(name) for name in told},
+        "alias": record.get("alias", decision.get("alias")),
+        "reason": decision.get("reason"),
+        "selections": list(record.get("selections", ())),
+        "facts": json.dumps(record, sort_keys=True),
+    }
+
+
+def _runs(records: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the pipeline's runs: a plan, and once it is done a summary beside it."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, record in records:
+        _, run, name = path.split("/")
+        row = found.setdefault(run, {"run": run, "is_finished": False})
+        if name == "plan.json":
+            row["plan"] = json.dumps(record, sort_keys=True)
+        elif name == "summary.json":
+            row |= {"is_finished": True, "revision": record.get("revision")}
+            row |= {n: json.dumps(record.get(n, {}), sort_keys=True) for n in ("models", "runs")}
+    return list(found.values())
 
 
 def _scores(report: Mapping[str, Any], trained: Mapping[str, list[str]]) -> list[dict[str, Any]]:

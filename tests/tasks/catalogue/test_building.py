@@ -59,8 +59,7 @@ def test_every_table_and_column_says_what_it_holds(lake: Lake) -> None:
         )
         columns = database.ask(
             "select table_name, column_name from duckdb_columns() "
-            "join duckdb_tables() using (table_name) "
-            "where not duckdb_columns.internal and duckdb_columns.comment is null"
+            "where not internal and comment is null"
         )
     assert len(tables) > 20
     assert [row["table_name"] for row in tables if not row["comment"]] == []
@@ -133,7 +132,7 @@ def test_two_builds_at_once_end_in_one_whole_catalogue(lake: Lake) -> None:
 def test_a_damaged_file_is_one_line_and_the_old_catalogue_stays(lake: Lake) -> None:
     build_catalogue(lake)
     Path(lake.root, "web/web/00001.parquet").write_bytes(b"PAR1 and nothing more")
-    with pytest.raises(LakeError, match="raw_web cannot be read from 3 Parquet files") as caught:
+    with pytest.raises(LakeError, match=r"1 Parquet files .*web/web/00001") as caught:
         build_catalogue(lake)
     assert "\n" not in str(caught.value)
     assert kept(lake) == 7
@@ -150,7 +149,12 @@ def test_a_lake_that_is_missing_is_one_line_and_exit_code_2(tmp_path: Path) -> N
 
 def test_a_catalogue_that_was_never_built_is_one_line(lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"is not in .* yet; run the quality stage"):
-        open_catalogue(lake)
+        read_here(lake)
+
+
+def read_here(lake: Lake) -> int:
+    with open_catalogue(lake) as database:
+        return counts(database)["sample"]
 
 
 @pytest.fixture
@@ -193,7 +197,7 @@ def test_the_difference_of_two_selections_is_what_one_kept_and_the_other_did_not
         assert database.ask(f"from diff('{strict.id}', '{strict.id}')") == []
         # raw knows no synthetic texts, and both keep every web text
         assert database.ask(f"from diff('{strict.id}', '{raw.id}')") == []
-        assert database.ask(f"from lineage('{strict.id}')")[-1]["name"] == strict.id
+        assert database.ask(f"from ancestry('{strict.id}')")[0]["made_from"] == "web"
 
 
 def test_a_batch_has_not_drifted_from_itself_and_has_from_another(lake: Lake) -> None:

@@ -1,0 +1,113 @@
+"""Opening quality.duckdb: to read it, and to build on what an earlier build has already read.
+
+The file is never changed in place. Whoever reads it keeps the one they opened; a build works on a
+copy under another name. On an object store it lies beside the Parquet as one object: it is put
+there whole and fetched whole, for DuckDB reads S3 by itself only with an extension that has to be
+downloaded.
+"""
+
+import contextlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sql.statements import names, statement
+from tasks.catalogue.sources import ROWS
+from tasks.database import Database, DatabaseError
+from tasks.errors import LakeError
+from tasks.rows import fingerprint
+from tasks.storage import Lake
+
+log = logging.getLogger(__name__)
+
+CATALOGUE = "quality.duckdb"
+VERSION = 2  # of its tables; 1 kept no ledger
+
+
+def made_of() -> str:
+    """Return what names the statements and columns of all tables: others would give other rows."""
+    columns = [str(kind.schema) for kind in ROWS]
+    return fingerprint([*columns, *(statement(name) for name in names("schema"))])
+
+
+@contextlib.contextmanager
+def open_catalogue(lake: Lake) -> Iterator[Database]:
+    """Open quality.duckdb beside other readers; of a lake on an object store, a copy.
+
+    Raises:
+        LakeError: there is no catalogue yet, it is damaged, of another version, or a process has
+            opened it for writing.
+    """
+    if not lake.exists(CATALOGUE):
+        raise LakeError(f"{CATALOGUE} is not in {lake.root} yet; run the quality stage")
+    with contextlib.ExitStack() as held:
+        path = Path(lake.path(CATALOGUE))
+        if not lake.is_local:
+            path = Path(held.enter_context(tempfile.TemporaryDirectory())) / CATALOGUE
+            lake.fs.get_file(lake.path(CATALOGUE), str(path))
+        try:
+            database = held.enter_context(Database(path, read_only=True))
+        except DatabaseError as error:
+            raise LakeError(
+                f"{CATALOGUE} of {lake.root} cannot be opened ({error}); close what has it open "
+                "for writing, or build it anew: python -m tasks.catalogue.building LAKE"
+            ) from error
+        version = _version(lake, database)
+        if version < VERSION:
+            raise LakeError(
+                f"{CATALOGUE} of {lake.root} is of version {version} and this Caplift reads "
+                f"{VERSION}; build it again: python -m tasks.catalogue.building LAKE"
+            )
+        yield database
+
+
+def take_over(lake: Lake, copy: Path) -> bool:
+    """Put the present catalogue at `copy`, to be built on; false when it has to be built anew.
+
+    Raises:
+        LakeError: it is of a later version than this code.
+    """
+    if not lake.exists(CATALOGUE):
+        return False
+    if not lake.is_local:
+        lake.fs.get_file(lake.path(CATALOGUE), str(copy))
+    try:
+        # Held open while it is copied: who has it open for writing might be changing it.
+        with Database(copy if not lake.is_local else lake.path(CATALOGUE), read_only=True) as old:
+            usable = _is_usable(lake, old)
+            if usable and lake.is_local:
+                shutil.copyfile(lake.path(CATALOGUE), copy)
+    except DatabaseError as error:
+        log.warning("%s cannot be built on (%s) and is built anew", CATALOGUE, error)
+        usable = False
+    if not usable:
+        copy.unlink(missing_ok=True)
+    return usable
+
+
+def _is_usable(lake: Lake, old: Database) -> bool:
+    version = _version(lake, old)
+    same = version == VERSION and _built(old)["made_of"] == made_of()
+    if not same:
+        log.info("%s was made by another version of Caplift and is built anew", CATALOGUE)
+    return same
+
+
+def _version(lake: Lake, database: Database) -> int:
+    """Return the version of a catalogue's tables; the first kept no record of it."""
+    version = int(_built(database)["version"]) if database.has("build") else 1
+    if version > VERSION:
+        raise LakeError(
+            f"{CATALOGUE} of {lake.root} is of version {version} and this Caplift knows up to "
+            f"{VERSION}: use the version that wrote it, or remove the file, it is made of the "
+            "lake alone"
+        )
+    return version
+
+
+def _built(database: Database) -> dict[str, Any]:
+    (row,) = database.rows("schema/build")
+    return row
