@@ -5,12 +5,15 @@ One model does three things: it embeds images and texts for comparison (ITC), ju
 fits an image (ITM), and writes a text for an image (LM).
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.efficientnet import EfficientNetLite
-from models.presets import Shape
+from models.presets import RbmShape, Shape
+from models.rbm_tokens import HiddenField, RbmTokens
 from models.text import Cache, ImageKeys, TextStack
 from models.vision import FeatureTokens, ViT
 
@@ -62,6 +65,29 @@ class Blip(nn.Module):
         self.match_head = nn.Linear(text.width, 2)
         self.language = LanguageHead(text.width, vocab_size, text.norm_eps)
         self.temperature = nn.Parameter(torch.tensor(INITIAL_TEMPERATURE))
+        self.rbm_tokens: RbmTokens | None = None
+        if shape.rbm is not None:
+            self.rbm_tokens = RbmTokens(shape.rbm, shape.embedding, vision.width)
+
+    def hear(self, field: HiddenField, count: int, seed: int = 0) -> None:
+        """Give the decoder `count` extra tokens of an RBM, unheard as yet: the gate is 0.
+
+        Raises:
+            ValueError: the machine reads vectors of another width.
+        """
+        if len(field.map) != self.shape.embedding:
+            raise ValueError(
+                f"the RBM reads vectors of {len(field.map)} columns, this model's have "
+                f"{self.shape.embedding}; fit one on this model's vectors"
+            )
+        rbm = RbmShape(hidden=len(field.offset), tokens=count)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            tokens = RbmTokens(rbm, self.shape.embedding, self.shape.vision.width)
+            _initialise(tokens, self.shape.init_std)
+        tokens.take(field)
+        self.shape = replace(self.shape, rbm=rbm)
+        self.rbm_tokens = tokens.to(self.device)
 
     @property
     def device(self) -> torch.device:
@@ -97,7 +123,11 @@ class Blip(nn.Module):
 
     def project_image(self, tokens: Tensor) -> ImageKeys:
         """Project image tokens (B, T, Wv) once for every later `match` and `decode`."""
-        return self.text.project_image(tokens)
+        keys = self.text.project_image(tokens)
+        if self.rbm_tokens is None:
+            return ImageKeys(keys)
+        heard = self.text.project_image(self.rbm_tokens(self.image_embedding(tokens)))
+        return ImageKeys(keys, heard, self.rbm_tokens.gate)
 
     def match(self, ids: Tensor, mask: Tensor, keys: ImageKeys) -> Tensor:
         """Judge texts against images.

@@ -94,8 +94,13 @@ def to_captioner(model: Blip, tokenizer: Tokenizer) -> Any:
     """Return a `BlipForConditionalGeneration` with the decoder's weights, in eval mode.
 
     Raises:
-        ValueError: the image encoder has no counterpart there.
+        ValueError: the image encoder has no counterpart there, or the decoder hears an RBM.
     """
+    if model.rbm_tokens is not None:
+        raise ValueError(
+            "this captioner's decoder reads tokens of an RBM, which transformers' BLIP has no "
+            "place for; export the model it was finetuned from"
+        )
     theirs = BlipForConditionalGeneration(_config_of(model, tokenizer))
     return _filled(theirs, model, "captioner")
 

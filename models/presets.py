@@ -85,6 +85,20 @@ class TextShape:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RbmShape:
+    """Extra tokens of the decoder, made of an RBM's hidden units; see `models.rbm_tokens`."""
+
+    hidden: int
+    tokens: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.tokens) < 1:
+            raise ValueError(
+                f"rbm.hidden and rbm.tokens are 1 or more, not {self.hidden} and {self.tokens}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
     """Everything that fixes the tensors of a `Blip`, but for the vocabulary's size."""
 
@@ -92,6 +106,7 @@ class Shape:
     text: TextShape = field(default_factory=TextShape)
     embedding: int = EMBEDDING_WIDTH
     init_std: float = 0.02  # BERT's; near 1 / sqrt(width) a narrow model learns faster
+    rbm: RbmShape | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; `shape_from` reads them back."""
@@ -100,8 +115,11 @@ class Shape:
 
 def shape_from(values: Mapping[str, Any]) -> Shape:
     """Rebuild a shape from `Shape.to_dict()`."""
-    plain = {name: value for name, value in values.items() if name not in ("vision", "text")}
-    return Shape(vision=VisionShape(**values["vision"]), text=TextShape(**values["text"]), **plain)
+    parts = ("vision", "text", "rbm")
+    plain = {name: value for name, value in values.items() if name not in parts}
+    vision, text = VisionShape(**values["vision"]), TextShape(**values["text"])
+    rbm = RbmShape(**values["rbm"]) if values.get("rbm") else None
+    return Shape(vision=vision, text=text, rbm=rbm, **plain)
 
 
 PRESETS: dict[str, Shape] = {

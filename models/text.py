@@ -19,20 +19,37 @@ from models.vision import join_heads, split_heads
 Role = Literal["encoder", "decoder"]
 
 
+Pairs = tuple[tuple[Tensor, Tensor], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ImageKeys:
-    """Keys and values of B images for every layer, (B, H, T, D) each; projected once."""
+    """Keys and values of B images for every layer, (B, H, T, D) each; projected once.
 
-    layers: tuple[tuple[Tensor, Tensor], ...]
+    Attributes:
+        layers: of the image's tokens.
+        extra: of tokens that the decoder alone looks at, (B, H, M, D) each; empty without them.
+        gate: () by how much it does.
+    """
+
+    layers: Pairs
+    extra: Pairs = ()
+    gate: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.layers[0][0])
 
     def select(self, index: Tensor) -> "ImageKeys":
         """Return the keys of images `index`, int64 (N,), repeats allowed."""
-        return ImageKeys(
-            tuple((k.index_select(0, index), v.index_select(0, index)) for k, v in self.layers)
+        layers, extra = (
+            tuple((k.index_select(0, index), v.index_select(0, index)) for k, v in pairs)
+            for pairs in (self.layers, self.extra)
         )
+        return ImageKeys(layers, extra, self.gate)
+
+    def gated(self, layer: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return key, value and gate of the extra tokens in a layer; None without them."""
+        return (*self.extra[layer], self.gate) if self.gate is not None else None
 
 
 class Cache:
@@ -111,13 +128,25 @@ class CrossAttention(nn.Module):
         key, value = (split_heads(t, self.heads) for t in self.key_value(tokens).chunk(2, -1))
         return key, value
 
-    def forward(self, x: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Map (N, L, W) to (N, L, W) with N = B * G: G texts in a row belong to each image."""
+    def forward(
+        self,
+        x: Tensor,
+        key: Tensor,
+        value: Tensor,
+        extra: tuple[Tensor, Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Map (N, L, W) to (N, L, W) with N = B * G: G texts in a row belong to each image.
+
+        `extra` is key, value and gate of tokens that are attended to apart from the image's.
+        """
         rate = self.dropout if self.training else 0.0
         group = len(x) // len(key)
         # Texts of one image stand side by side on the query axis, so its keys are read once.
         query = split_heads(self.query(x).reshape(len(key), group * x.shape[1], -1), self.heads)
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=rate)
+        if extra is not None:
+            heard = F.scaled_dot_product_attention(query, extra[0], extra[1])
+            mixed = mixed + torch.tanh(extra[2]) * heard
         mixed = join_heads(mixed).reshape(x.shape)
         return torch.as_tensor(self.norm(x + F.dropout(self.out(mixed), rate, self.training)))
 
@@ -172,9 +201,9 @@ class TextStack(nn.Module):
         """The layers in order."""
         return cast(list[TextLayer], list(self.layers))
 
-    def project_image(self, tokens: Tensor) -> ImageKeys:
-        """Map image tokens (B, T, Wv) to the keys and values every layer needs."""
-        return ImageKeys(tuple(layer.cross.project(tokens) for layer in self.stack))
+    def project_image(self, tokens: Tensor) -> Pairs:
+        """Map tokens (B, T, Wv) to the keys and values every layer needs."""
+        return tuple(layer.cross.project(tokens) for layer in self.stack)
 
     def encode(
         self, ids: Tensor, mask: Tensor, keys: ImageKeys | None = None, *, first_only: bool = False
@@ -221,7 +250,7 @@ class TextStack(nn.Module):
             if cache is not None:
                 key, value = cache.extend(number, key, value)
             x = attention.attend(x, (query, key, value), None, causal=ids.shape[1] > 1)
-            x = layer.mlp(layer.cross(x, *keys.layers[number]))
+            x = layer.mlp(layer.cross(x, *keys.layers[number], keys.gated(number)))
         if cache is not None:
             cache.length += ids.shape[1]
         return x

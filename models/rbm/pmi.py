@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.rbm.machine import LOG_2PI, RBM
+from models.rbm.machine import RBM
+from models.rbm.units import LOG_2PI
 from models.rbm.whitening import Whitener
 
 EXACT_HIDDEN = 12
@@ -126,12 +127,24 @@ def exact_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
 
 def tap_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
     """The same by the TAP expansion to second order, (N,); each row on its own."""
+    mean = tap_means(bias, coupling)
     diagonal = coupling.diagonal()
     bias = bias + diagonal / 2  # h^2 = h
     pairs = coupling - torch.diag(diagonal)
+    variance = mean * (1 - mean)
+    entropy = -(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).sum(-1)
+    value = (bias * mean).sum(-1) + ((mean @ pairs) * mean).sum(-1) / 2 + entropy
+    return value + ((variance @ pairs.square()) * variance).sum(-1) / 4
+
+
+def tap_means(bias: Tensor, coupling: Tensor) -> Tensor:
+    """Mean activities (N, H) at the fixed point of the TAP equations; each row on its own."""
+    diagonal = coupling.diagonal()
+    bias = bias + diagonal / 2
+    pairs = coupling - torch.diag(diagonal)
     squares = pairs.square()
     mean = torch.sigmoid(bias)
-    done = torch.zeros(len(bias), dtype=torch.bool)
+    done = torch.zeros(len(bias), dtype=torch.bool, device=bias.device)
     for _ in range(TAP_SWEEPS):
         variance = mean * (1 - mean)
         reaction = (0.5 - mean) * (variance @ squares)
@@ -142,7 +155,4 @@ def tap_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
         mean = moved
         if bool(done.all()):
             break
-    variance = mean * (1 - mean)
-    entropy = -(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).sum(-1)
-    value = (bias * mean).sum(-1) + ((mean @ pairs) * mean).sum(-1) / 2 + entropy
-    return value + ((variance @ squares) * variance).sum(-1) / 4
+    return mean
