@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tasks.errors import InputError
 from tasks.ingestion import planning
 from tasks.ingestion.additional import AdditionalColumns
+from tasks.ingestion.archives import archive_candidates
 from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.columns import Columns
 from tasks.ingestion.pages import page_candidates
@@ -17,7 +18,6 @@ from tasks.ingestion.plans import plan_of
 from tasks.ingestion.retrying import failed_candidates
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.tables import table_candidates
-from tasks.ingestion.warc import archive_candidates
 from tasks.storage import Lake, Shard
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ def candidates_of(
         InputError: a page, an archive or a table cannot be read.
     """
     yield from page_candidates(source, how)
-    for place in source.archives:
-        yield from archive_candidates(place, how)
+    yield from archive_candidates(source.archives, how)
     columns = Columns(
         source.url_col, source.caption_col, source.hash_col, additional, source.bbox_col
     )

@@ -1,56 +1,27 @@
-"""Candidates out of WARC and WAT files, and the pictures that lie in a WARC; the door to FastWARC.
+"""The records of WARC and WAT files, and the pictures that lie in a WARC; the door to FastWARC."""
 
-A WARC's pages give candidates as pages on disk do. Its image responses are the pictures: they are
-planned with their place in the file and never asked for again. A WAT gives the links of pages whose
-HTML is elsewhere, with their alt-texts.
-"""
-
-import functools
-import json
-import logging
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from tasks.errors import InputError
-from tasks.ingestion.candidates import MAX_PAGE_BYTES, Candidate, PageContent, read_page
-from tasks.ingestion.charset import HTML_TYPES, charset_of, media_type_of
+from tasks.ingestion.charset import media_type_of
 from tasks.ingestion.fetched import Fetched, storable
 from tasks.ingestion.payload import body_of
-from tasks.ingestion.places import (
-    ARCHIVES,
-    UNREADABLE,
-    files_of,
-    named,
-    one_line,
-    open_bytes,
-    reading,
-)
+from tasks.ingestion.places import UNREADABLE, one_line, open_bytes
 from tasks.ingestion.policy import forbids, product_of, reserves
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tail import check_tail
-from tasks.ingestion.wat import header_values, page_url_of, read_links
 from tasks.rows import Outcome
 
-log = logging.getLogger(__name__)
-
-MAX_URL_CHARS = 8_000  # it is repeated in every candidate of the page
-OPT_OUT_HEADERS = ("x-robots-tag", "tdm-reservation")
-MAX_LINKS_BYTES = 64 << 20  # of the links of one page, as JSON
-
-
-def archive_candidates(place: str, how: Ingestion) -> Iterator[Candidate]:
-    """Yield the candidates of an archive, or of all archives of a folder or a pattern, in order.
-
-    Raises:
-        InputError: an archive is missing, damaged or cut off, or its images cannot be found again.
-    """
-    for path in files_of(place, ARCHIVES):
-        read = _of_wat if "wat" in named(path).rsplit("/", 1)[-1].split(".") else _of_warc
-        yield from reading("archive", path, functools.partial(read, how=how))
+# Kinds of records, as bits.
+ANSWERS: int = WarcRecordType.response | WarcRecordType.resource
+REVISITS: int = WarcRecordType.revisit
+LINKS: int = WarcRecordType.metadata
+ALL: int = WarcRecordType.any_type
 
 
 def warc_body(path: str, offset: int, how: Ingestion | None = None) -> Fetched:
@@ -61,22 +32,34 @@ def warc_body(path: str, offset: int, how: Ingestion | None = None) -> Fetched:
     """
     settings = how or Ingestion()
     try:
-        with open_bytes(path) as file:
-            file.seek(offset)
-            record = next(iter(ArchiveIterator(file)))
+        with record_at(path, offset) as record:
             return _fetched(record, settings)
     except FileNotFoundError as error:
         raise InputError(
             f"the WARC {path}, in which planned pictures lie, is gone; put it back and run the "
             "same command again"
         ) from error
-    except (*UNREADABLE, StopIteration) as error:
+    except UNREADABLE as error:
         said = storable(f"no record at byte {offset} of {path}: {one_line(error)}")
         return Fetched("", Outcome.INCOMPLETE_BODY, message=said, may_pass=True)
 
 
+@contextlib.contextmanager
+def record_at(path: str, offset: int) -> Iterator[Any]:
+    """Open the record that lies at an offset of a WARC.
+
+    Raises:
+        ValueError: there is none.
+    """
+    with open_bytes(path) as file:
+        file.seek(offset)
+        if (record := next(iter(ArchiveIterator(file)), None)) is None:
+            raise ValueError("nothing lies there")
+        yield record
+
+
 def _fetched(record: Any, how: Ingestion) -> Fetched:
-    answer = _Answer(record)
+    answer = Answer(record)
     seen = Fetched(
         answer.url,
         Outcome.KEPT,
@@ -99,8 +82,8 @@ def _fetched(record: Any, how: Ingestion) -> Fetched:
     return replace(seen, body=body)
 
 
-class _Answer:
-    """What the headers of a response or a resource say."""
+class Answer:
+    """What the headers of a response, a resource or a revisit say."""
 
     def __init__(self, record: Any) -> None:
         """Read the headers of a record.
@@ -117,14 +100,26 @@ class _Answer:
         self._headers = http
         # A resource is what was read without HTTP, such as from a disk.
         self.status = 200 if http is None else http.status_code
-        headers = record.headers if http is None else http
-        self.content_type = headers.get("Content-Type") or ""
+        is_bare = record.record_type == REVISITS  # its own Content-Type is not the answer's
+        headers = http if http is not None or is_bare else record.headers
+        self.content_type = (headers and headers.get("Content-Type")) or ""
+
+    @classmethod
+    def of(cls, record: Any) -> "Answer | None":
+        """Return what the headers of a record say, or None when it is of another kind.
+
+        Raises:
+            ValueError: it has none; the file is cut off there.
+        """
+        return cls(record) if record.record_type & (ANSWERS | REVISITS) else None
 
     @property
     def media_type(self) -> str:
+        """Return the Content-Type without its parameters."""
         return media_type_of(self.content_type)
 
     def opts_out(self, how: Ingestion) -> bool:
+        """True when its HTTP headers forbid this use."""
         if self._headers is None:
             return False
         return opted_out(
@@ -134,6 +129,7 @@ class _Answer:
         )
 
     def body_of(self, kept: bytes, limit: int) -> bytes:
+        """Return its body out of what the archive keeps, at most `limit` bytes of it."""
         if self._headers is None:
             return kept[:limit]
         transfer = self._headers.get("Transfer-Encoding") or ""
@@ -143,79 +139,29 @@ class _Answer:
 def opted_out(robots: Iterable[str], reservations: Iterable[str], how: Ingestion) -> bool:
     """True when the headers of an archived answer forbid this use, as far as settings obey them."""
     directives = frozenset(map(str.lower, how.disallowed_header_directives))
-    return (how.respect_opt_outs and forbids(robots, directives, product_of(how.user_agent))) or (
-        how.respect_tdm_reservation and reserves(reservations)
+    return how.respect_opt_outs and (
+        forbids(robots, directives, product_of(how.user_agent))
+        or (how.respect_tdm_reservation and reserves(reservations))
     )
 
 
-def _records(path: str, *, is_http: bool) -> Iterator[Any]:
-    """Yield all records of an archive.
+def records(path: str, *, kinds: int = ALL, is_http: bool = True) -> Iterator[Any]:
+    """Yield the records of an archive; only a reading of all kinds sees whether it is whole.
 
     Raises:
         ValueError: the archive is cut off.
     """
     position: int | None = None
     with open_bytes(path) as file:
-        for record in ArchiveIterator(file, parse_http=is_http):
+        wanted: Any = kinds  # plain bits, whatever the stubs say
+        for record in ArchiveIterator(file, record_types=wanted, parse_http=is_http):
             position = record.stream_pos
             yield record
-    if position is not None:
+    if position is not None and kinds == ALL:
         check_tail(path, position)
 
 
-def _of_warc(path: str, *, how: Ingestion) -> Iterator[Candidate]:
-    at = path if "://" in path else str(Path(path).absolute())
-    is_proven = False
-    for record in _records(path, is_http=True):
-        if record.record_type not in (WarcRecordType.response, WarcRecordType.resource):
-            continue
-        answer = _Answer(record)
-        if answer.status != 200 or len(answer.url) > MAX_URL_CHARS:
-            continue
-        if answer.media_type in HTML_TYPES:
-            yield from _of_page(record, answer, how)
-        elif answer.media_type.startswith("image/"):
-            if not is_proven:
-                _prove(at, record.stream_pos, answer.url, how)
-                is_proven = True
-            yield Candidate(answer.url, "", "", body_path=at, body_offset=record.stream_pos)
-
-
-def _of_page(record: Any, answer: _Answer, how: Ingestion) -> Iterator[Candidate]:
-    html = answer.body_of(_read(record, MAX_PAGE_BYTES), MAX_PAGE_BYTES)
-    page = read_page(html, answer.url, charset_of(answer.content_type))
-    yield from _permitted(page, answer.url, answer.opts_out(how), how)
-
-
-def _prove(path: str, offset: int, url: str, how: Ingestion) -> None:
-    """Make sure that a record is found again at its offset.
-
-    Raises:
-        InputError: it is not, because the file is compressed in one piece.
-    """
-    if warc_body(path, offset, how).url != url:
-        raise InputError(
-            f"the images in {path} cannot be found again: it is compressed in one piece and not "
-            f"record by record; `fastwarc recompress {path} NEW.warc.gz` makes one that is"
-        )
-
-
-def _of_wat(path: str, *, how: Ingestion) -> Iterator[Candidate]:
-    for record in _records(path, is_http=False):
-        if record.record_type != WarcRecordType.metadata:
-            continue
-        try:
-            envelope = json.loads(_read(record, MAX_LINKS_BYTES))
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-            log.warning("%s: the record at byte %d is no JSON", path, record.stream_pos)
-            continue
-        if len(url := page_url_of(envelope)) <= MAX_URL_CHARS:
-            robots, reservations = (header_values(envelope, n) for n in OPT_OUT_HEADERS)
-            is_opted_out = opted_out(robots, reservations, how)
-            yield from _permitted(read_links(envelope, url), url, is_opted_out, how)
-
-
-def _read(record: Any, limit: int) -> bytes:
+def read_record(record: Any, limit: int) -> bytes:
     """Return the beginning of a record.
 
     Raises:
@@ -225,12 +171,3 @@ def _read(record: Any, limit: int) -> bytes:
     if len(kept) < min(record.content_length, limit):
         raise ValueError(f"the record at byte {record.stream_pos} is cut off")
     return kept
-
-
-def _permitted(
-    page: PageContent, url: str, is_opted_out: bool, how: Ingestion
-) -> Iterator[Candidate]:
-    if is_opted_out or page.is_closed(how):
-        log.info("page %s forbids this use of what it shows", url)
-    else:
-        yield from page.candidates

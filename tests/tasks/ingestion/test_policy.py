@@ -3,6 +3,7 @@
 import pytest
 
 from tasks.ingestion.policy import OPT_OUT_DIRECTIVES, forbids, reserves, retry_after_s
+from tasks.ingestion.warc import opted_out
 from tasks.rows import Outcome
 from tests.fetching import BODY, one, quick
 from tests.web import Answer
@@ -92,3 +93,9 @@ def test_each_opt_out_is_obeyed_and_can_be_switched_off(
     is_all_off = "respect_opt_outs" in switch
     found, _ = one(Answer(body=BODY, headers=everything), quick(**switch))
     assert (found.outcome is Outcome.KEPT) is is_all_off
+    # An archived answer is read in the same way.
+    robots = [headers[name] for name in headers if name == "X-Robots-Tag"]
+    reserved = [headers[name] for name in headers if name == "TDM-Reservation"]
+    assert opted_out(robots, reserved, quick())
+    assert not opted_out(robots, reserved, quick(**switch))
+    assert opted_out(["noindex"], ["1"], quick(**switch)) is not is_all_off

@@ -12,9 +12,10 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.ingestion import plans
+from tasks.ingestion.archives import archive_candidates
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.stage import plan
-from tasks.ingestion.warc import archive_candidates, warc_body
+from tasks.ingestion.warc import warc_body
 from tasks.rows import Outcome
 from tasks.storage import Lake
 from tests.archives import answer, links, page, picture, record, write_archive
@@ -34,7 +35,7 @@ RECORDS = [
 
 
 def pairs(place: object, how: Ingestion = HOW) -> list[tuple[str, str]]:
-    return [(one.url, one.text) for one in archive_candidates(str(place), how)]
+    return [(one.url, one.text) for one in archive_candidates([str(place)], how)]
 
 
 @pytest.mark.parametrize("name", ["a.warc", "a.warc.gz"])
@@ -70,7 +71,7 @@ def test_a_picture_may_lie_in_another_archive_than_its_page(tmp_path: Path, lake
 def test_an_archive_of_any_store_is_read_and_its_pictures_found_again(tmp_path: Path) -> None:
     content = Path(write_archive(tmp_path / "a.warc.gz", RECORDS)).read_bytes()
     fsspec.filesystem("memory").pipe_file("/crawl/a.warc.gz", content)
-    found = {one.url: one for one in archive_candidates("memory://crawl/*.warc.gz", HOW)}
+    found = {one.url: one for one in archive_candidates(["memory://crawl/*.warc.gz"], HOW)}
     ship = found["http://a.org/ship.png"]
     assert ship.body_path == "memory:///crawl/a.warc.gz"
     assert warc_body(ship.body_path, ship.body_offset).body == SHIP
@@ -79,7 +80,7 @@ def test_an_archive_of_any_store_is_read_and_its_pictures_found_again(tmp_path: 
 def test_a_relative_path_is_planned_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_archive(tmp_path / "a.warc", RECORDS)
     monkeypatch.chdir(tmp_path)
-    paths = {one.body_path for one in archive_candidates("a.warc", HOW)}
+    paths = {one.body_path for one in archive_candidates(["a.warc"], HOW)}
     assert paths == {"", str(tmp_path / "a.warc")}
 
 
@@ -112,14 +113,14 @@ def test_a_body_comes_out_of_what_it_is_packed_in(
 ) -> None:
     block = answer(kept, "image/png", more=headers)
     path = write_archive(tmp_path / "a.warc.gz", [INFO, record("http://a.org/b.png", block)])
-    (one,) = archive_candidates(path, HOW)
+    (one,) = archive_candidates([path], HOW)
     assert warc_body(path, one.body_offset).body == BOAT
 
 
 def test_a_picture_without_http_around_it_is_a_picture(tmp_path: Path) -> None:
     records = [record("http://a.org/b.png", BOAT, "resource", Content_Type="image/png")]
     path = write_archive(tmp_path / "a.warc", records)
-    (one,) = archive_candidates(path, HOW)
+    (one,) = archive_candidates([path], HOW)
     assert warc_body(path, one.body_offset).body == BOAT
 
 
@@ -212,14 +213,14 @@ def test_a_wat_gives_the_links_of_its_pages(tmp_path: Path, name: str) -> None:
         links("http://a.org/odd", {"Head": 7, "Links": {"a": 1}}),
     ]
     path = write_archive(tmp_path / name, records)
-    found = [(one.url, one.text, one.context) for one in archive_candidates(path, HOW)]
+    found = [(one.url, one.text, one.context) for one in archive_candidates([path], HOW)]
     assert found == [
         ("http://c.org/up/a.png", "a boat", "Harbour"),
         ("http://c.org/up/b.png", "late", "Harbour"),
         ("http://c.org/up/l.png", "", "Harbour"),
         ("http://c.org/og.png", "Harbour", "og:image"),
     ]
-    assert {one.page_url for one in archive_candidates(path, HOW)} == {"http://a.org/x"}
+    assert {one.page_url for one in archive_candidates([path], HOW)} == {"http://a.org/x"}
 
 
 def short_of(end: int, suffix: str) -> Callable[[Path], Path]:
