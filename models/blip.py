@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.efficientnet import EfficientNetLite
-from models.presets import RbmShape, Shape
+from models.presets import RbmShape, Shape, VisionShape
 from models.rbm_tokens import HiddenField, RbmTokens
 from models.text import Cache, ImageKeys, TextStack
 from models.vision import FeatureTokens, ViT
@@ -35,6 +35,13 @@ class LanguageHead(nn.Module):
         return F.linear(self.norm(F.gelu(self.dense(hidden))), words, self.bias)
 
 
+def image_encoder(shape: VisionShape) -> tuple[nn.Module, ViT | FeatureTokens]:
+    """Build the backbone and what reads it; a ViT reads the pixels themselves."""
+    if shape.kind == "efficientnet":
+        return EfficientNetLite().requires_grad_(not shape.freeze), FeatureTokens(shape)
+    return nn.Identity(), ViT(shape)
+
+
 class Blip(nn.Module):
     """The whole model; `seed` alone decides its first weights.
 
@@ -47,18 +54,11 @@ class Blip(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._build(shape, vocab_size)
-            _initialise(self, shape.init_std)
-        if shape.vision.freeze:
-            self.backbone.requires_grad_(False)
+            initialise(self, shape.init_std)
 
     def _build(self, shape: Shape, vocab_size: int) -> None:
         vision, text = shape.vision, shape.text
-        self.backbone: nn.Module
-        self.vision: ViT | FeatureTokens
-        if vision.kind == "efficientnet":
-            self.backbone, self.vision = EfficientNetLite(), FeatureTokens(vision)
-        else:
-            self.backbone, self.vision = nn.Identity(), ViT(vision)
+        self.backbone, self.vision = image_encoder(vision)
         self.text = TextStack(text, vision.width, vocab_size)
         self.vision_projection = nn.Linear(vision.width, shape.embedding)
         self.text_projection = nn.Linear(text.width, shape.embedding)
@@ -84,7 +84,7 @@ class Blip(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             tokens = RbmTokens(rbm, self.shape.embedding, self.shape.vision.width)
-            _initialise(tokens, self.shape.init_std)
+            initialise(tokens, self.shape.init_std)
         tokens.take(field)
         self.shape = replace(self.shape, rbm=rbm)
         self.rbm_tokens = tokens.to(self.device)
@@ -171,7 +171,7 @@ class Blip(nn.Module):
         self.temperature.clamp_(*TEMPERATURE_BOUNDS)
 
 
-def _initialise(model: nn.Module, std: float) -> None:
+def initialise(model: nn.Module, std: float) -> None:
     """Draw BERT's and timm's first weights: normal matrices, zero biases, unit norms."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):

@@ -6,6 +6,7 @@ BERT's post-norm blocks (Devlin et al. 2019) with cross-attention between self-a
 owns two of those and one of the rest, so sharing needs no tying.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -30,11 +31,14 @@ class ImageKeys:
         layers: of the image's tokens.
         extra: of tokens that the decoder alone looks at, (B, H, M, D) each; empty without them.
         gate: () by how much it does.
+        visible: bool (B, 1, 1, T), given when some tokens are padding: those of the questions that
+            an answer reads in the place of an image.
     """
 
     layers: Pairs
     extra: Pairs = ()
     gate: Tensor | None = None
+    visible: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.layers[0][0])
@@ -45,7 +49,8 @@ class ImageKeys:
             tuple((k.index_select(0, index), v.index_select(0, index)) for k, v in pairs)
             for pairs in (self.layers, self.extra)
         )
-        return ImageKeys(layers, extra, self.gate)
+        visible = None if self.visible is None else self.visible.index_select(0, index)
+        return ImageKeys(layers, extra, self.gate, visible)
 
     def gated(self, layer: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """Return key, value and gate of the extra tokens in a layer; None without them."""
@@ -134,16 +139,18 @@ class CrossAttention(nn.Module):
         key: Tensor,
         value: Tensor,
         extra: tuple[Tensor, Tensor, Tensor] | None = None,
+        visible: Tensor | None = None,
     ) -> Tensor:
         """Map (N, L, W) to (N, L, W) with N = B * G: G texts in a row belong to each image.
 
-        `extra` is key, value and gate of tokens that are attended to apart from the image's.
+        `extra` is key, value and gate of tokens that are attended to apart from the image's;
+        `visible`, bool (B, 1, 1, T), says which of the image's are real.
         """
         rate = self.dropout if self.training else 0.0
         group = len(x) // len(key)
         # Texts of one image stand side by side on the query axis, so its keys are read once.
         query = split_heads(self.query(x).reshape(len(key), group * x.shape[1], -1), self.heads)
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=rate)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=rate)
         if extra is not None:
             heard = F.scaled_dot_product_attention(query, extra[0], extra[1])
             mixed = mixed + torch.tanh(extra[2]) * heard
@@ -168,13 +175,11 @@ class Mlp(nn.Module):
 
 
 class TextLayer(nn.Module):
-    """Two self-attentions, chosen by role; one cross-attention and one MLP for both."""
+    """A self-attention for each role; one cross-attention and one MLP for all."""
 
-    def __init__(self, shape: TextShape, vision_width: int) -> None:
+    def __init__(self, shape: TextShape, vision_width: int, roles: Sequence[Role]) -> None:
         super().__init__()
-        self.self_attention = nn.ModuleDict(
-            {"encoder": SelfAttention(shape), "decoder": SelfAttention(shape)}
-        )
+        self.self_attention = nn.ModuleDict({role: SelfAttention(shape) for role in roles})
         self.cross = CrossAttention(shape, vision_width)
         self.mlp = Mlp(shape)
 
@@ -186,15 +191,26 @@ class TextLayer(nn.Module):
 
 
 class TextStack(nn.Module):
-    """Embeddings and layers; what a sequence is read for is said at each call."""
+    """Embeddings and layers; what a sequence is read for is said at each call.
 
-    def __init__(self, shape: TextShape, vision_width: int, vocab_size: int) -> None:
+    `roles` are those it can be read in; `vision_width` is that of the tokens it looks at.
+    """
+
+    def __init__(
+        self,
+        shape: TextShape,
+        vision_width: int,
+        vocab_size: int,
+        roles: Sequence[Role] = ("encoder", "decoder"),
+    ) -> None:
         super().__init__()
         self.shape = shape
         self.words = nn.Embedding(vocab_size, shape.width)
         self.positions = nn.Embedding(shape.positions, shape.width)
         self.norm = nn.LayerNorm(shape.width, shape.norm_eps)
-        self.layers = nn.ModuleList(TextLayer(shape, vision_width) for _ in range(shape.depth))
+        self.layers = nn.ModuleList(
+            TextLayer(shape, vision_width, roles) for _ in range(shape.depth)
+        )
 
     @property
     def stack(self) -> list[TextLayer]:
@@ -250,7 +266,7 @@ class TextStack(nn.Module):
             if cache is not None:
                 key, value = cache.extend(number, key, value)
             x = attention.attend(x, (query, key, value), None, causal=ids.shape[1] > 1)
-            x = layer.mlp(layer.cross(x, *keys.layers[number], keys.gated(number)))
+            x = layer.mlp(layer.cross(x, *keys.layers[number], keys.gated(number), keys.visible))
         if cache is not None:
             cache.length += ids.shape[1]
         return x
