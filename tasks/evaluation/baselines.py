@@ -72,33 +72,31 @@ def drawn_texts(texts: Sequence[str], keys: Sequence[str], seed: int) -> list[st
 
 
 def baseline_measures(
-    lake: Lake,
-    pictures: Sequence[Picture],
-    references: Sequence[Sequence[Words]],
-    training: Neighbours,
+    exam: tuple[Lake, Sequence[Picture], Sequence[Sequence[Words]]],
+    training: tuple[Lake, Neighbours],
     seed: int,
 ) -> tuple[dict[str, dict[str, Measure]], list[dict[str, str]]]:
     """Score the two baselines' captions.
 
     Args:
-        lake: where the tars are.
-        pictures: N evaluated pictures.
-        references: N lists of their human captions, in words.
-        training: where captions are taken from, at least one.
+        exam: where the evaluated pictures lie, N of them, and their N lists of human captions.
+        training: where the training pictures lie, and they: at least one.
         seed: of the draw.
 
     Returns:
         The measures of `chance` and `nearest`, and of every picture its nearest neighbour's
         `nearest_key` and `nearest_caption`.
     """
-    drawn = drawn_texts(training.texts, [picture.key for picture in pictures], seed)
-    places = nearest(thumbnails(lake, pictures), thumbnails(lake, training.pictures))
-    texts = [training.texts[place] for place in places]
+    place, pictures, references = exam
+    lake, known = training
+    drawn = drawn_texts(known.texts, [picture.key for picture in pictures], seed)
+    places = nearest(thumbnails(place, pictures), thumbnails(lake, known.pictures))
+    texts = [known.texts[at] for at in places]
     found = {
         "chance": caption_measures(words_of_all(drawn), references),
         "nearest": caption_measures(words_of_all(texts), references),
     }
     return found, [
-        {"nearest_key": training.pictures[place].key, "nearest_caption": text}
-        for place, text in zip(places, texts, strict=True)
+        {"nearest_key": known.pictures[at].key, "nearest_caption": text}
+        for at, text in zip(places, texts, strict=True)
     ]

@@ -1,9 +1,11 @@
 """Whether a model has seen what it is judged on: evaluation pictures among its training pictures.
 
 By key (the same URL), by the hash of the original bytes, and by perceptual hash, where a few bits
-may differ. A leak is recorded beside the scores; nothing is left out of them on its account.
+may differ. A leak is said aloud and recorded beside the scores, from which nothing is left out on
+its account; a model with one does not become champion.
 """
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 from tasks import rows
 from tasks.samples import selected_shards
 from tasks.storage import Lake, Shard
+
+log = logging.getLogger(__name__)
 
 # Of 64 bits. A resized or recompressed copy differs in 0 to 2, an unrelated photograph in 20.
 MAX_BITS = 3
@@ -141,3 +145,23 @@ def _alike(ours: Prints, theirs: Prints) -> NDArray[np.bool_]:
             bits = np.bitwise_count(ours.phash[some, None] ^ others[None, :])
             close[some] = bits.min(axis=1) <= MAX_BITS
     return close & ours.has_phash
+
+
+def checked_leakage(lake: Lake, prints: Prints, model: str, facts: Mapping[str, Any]) -> Leakage:
+    """Look for evaluated pictures in what the model was trained on, and say so aloud."""
+    found = leakage(lake, prints, trained_on(facts))
+    if found.leaked:
+        log.warning(
+            "%d evaluated pictures are among the training pictures of %s, such as %s: its scores "
+            "say nothing of pictures it has not seen",
+            found.leaked,
+            model,
+            found.examples[0],
+        )
+    if found.unknown:
+        log.warning(
+            "%s was trained on %s too, which this lake does not hold and cannot be looked through",
+            model,
+            ", ".join(found.unknown),
+        )
+    return found

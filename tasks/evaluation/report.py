@@ -1,11 +1,13 @@
 """What an evaluation leaves in the lake, read again and compared.
 
-evaluations/<run>/captions.parquet   what was written for each picture, and its part of a score
+evaluations/<run>/captions.parquet   what was written for each picture, and its part of a score;
+                                     of another task than captions: rows.parquet
+                  results.json       of a benchmark: its captions as COCO's servers take them
                   metrics.json       the report; written last
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,50 +27,51 @@ class EvaluationReport:
         run: the evaluation's name.
         model: the model's address with the first digits of its weights' sha256.
         batch: the pictures.
-        images: how many.
-        texts: human captions of theirs.
-        scores: the model's. `bleu_4`, `rouge_l`, `cider_d`, `exact_match`; `self_r<k>` (its caption
-            finds its picture); `itc_tr_r<k>`, `itm_tr_r<k>` image to text and `..._ir_r<k>` text
-            to image, by embedding alone and re-ranked.
-        baselines: the same scores of `chance` and `nearest`, as far as they have them.
-        diversity: distinct-1, distinct-2, vocabulary and length of the captions it wrote.
+        images: how many, or how many of what else the scores are means of.
+        scores: the model's. Of captions `bleu_4`, `rouge_l`, `cider_d`, `exact_match`, and
+            `cider_d_<domain>` of NoCaps; `self_r<k>` (its caption finds its picture);
+            `itc_tr_r<k>`, `itm_tr_r<k>` image to text and `..._ir_r<k>` text to image, by
+            embedding alone and re-ranked. Other tasks have their own.
         leakage: evaluation pictures among the training pictures.
-        settings: the `Evaluation` used.
+        settings: those used, such as an `Evaluation`.
         seconds: what it took.
+        task: what was asked: captions, zero-shot, answers, video or probe.
+        texts: human captions of the pictures.
+        baselines: the same scores of `chance`, `nearest` and others, as far as they have them.
+        diversity: distinct-1, distinct-2, vocabulary, length and Vendi score of the captions.
     """
 
     run: str
     model: str
     batch: str
     images: int
-    texts: int
     scores: dict[str, Estimate]
-    baselines: dict[str, dict[str, Estimate]]
-    diversity: dict[str, float]
     leakage: dict[str, Any]
     settings: dict[str, Any]
     seconds: float
+    task: str = "captions"
+    texts: int = 0
+    baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    diversity: dict[str, float] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, float]:
         """Return every score by name, for a tracker; a baseline's begin with its name."""
         own = {name: one.value for name, one in self.scores.items()}
         for kind, scores in self.baselines.items():
             own |= {f"{kind}.{name}": one.value for name, one in scores.items()}
-        return {**own, "leaked": float(self.leakage["leaked"])}
+        return {**own, "leaked": float(self.leakage.get("leaked", 0))}
 
 
-def evaluated_schema(measures: Sequence[str]) -> pa.Schema:
-    """One evaluated picture: its captions, and what it adds to the score of each measure."""
-    columns = {
+CAPTIONS = pa.schema(
+    {
         "key": pa.string(),
         "caption": pa.string(),
         "lm_logprob": pa.float32(),
         "references": pa.list_(pa.string()),
         "nearest_key": pa.string(),
         "nearest_caption": pa.string(),
-        **{name: pa.list_(pa.float64()) for name in measures},
-    }
-    return pa.schema(list(columns.items()))
+    }.items()
+)
 
 
 def is_evaluated(lake: Lake, run: str) -> bool:
@@ -79,24 +82,36 @@ def is_evaluated(lake: Lake, run: str) -> bool:
 def write_report(
     lake: Lake,
     report: EvaluationReport,
-    pictures: Sequence[Mapping[str, Any]],
+    found: Sequence[Mapping[str, Any]],
     measures: Mapping[str, Measure],
+    columns: pa.Schema = CAPTIONS,
 ) -> None:
-    """Publish one row a picture, then the report.
+    """Publish one row a picture (or what else the scores are means of), then the report.
 
     Args:
         lake: where to.
         report: what was found.
-        pictures: N rows: key, caption, references and what else `evaluated_schema` has.
-        measures: what every picture adds to each score, N rows each.
+        found: N rows with a `key`.
+        measures: what every row adds to each score, N rows each.
+        columns: of the rows; each measure adds a column.
     """
-    found = [
+    listed = [
         {**row, **{name: one.rows[at].tolist() for name, one in measures.items()}}
-        for at, row in enumerate(pictures)
+        for at, row in enumerate(found)
     ]
-    table = rows.table_of(found, evaluated_schema(list(measures)))
-    rows.write_rows(lake, _captions_path(report.run), table)
+    parts = [pa.field(name, pa.list_(pa.float64())) for name in measures]
+    schema = pa.schema([*columns, *parts])
+    rows.write_rows(lake, _rows_path(report), rows.table_of(listed, schema))
     lake.publish_json(_metrics_path(report.run), asdict(report))
+
+
+def write_results(lake: Lake, run: str, numbers: Sequence[str], captions: Sequence[str]) -> None:
+    """Publish captions under a benchmark's own ids: [{"image_id", "caption"}]."""
+    listed = [
+        {"image_id": int(number) if number.isdecimal() else number, "caption": caption}
+        for number, caption in zip(numbers, captions, strict=True)
+    ]
+    lake.publish_json(f"evaluations/{run}/results.json", listed)
 
 
 def read_report(lake: Lake, run: str) -> EvaluationReport:
@@ -112,7 +127,7 @@ def read_report(lake: Lake, run: str) -> EvaluationReport:
     scores = {name: Estimate(**one) for name, one in kept.pop("scores").items()}
     baselines = {
         kind: {name: Estimate(**one) for name, one in own.items()}
-        for kind, own in kept.pop("baselines").items()
+        for kind, own in kept.pop("baselines", {}).items()
     }
     return EvaluationReport(**kept, scores=scores, baselines=baselines)
 
@@ -123,7 +138,7 @@ def compare(lake: Lake, a: EvaluationReport, b: EvaluationReport) -> dict[str, D
     Raises:
         InputError: they were evaluated on different pictures.
     """
-    tables = [rows.read_rows(lake, _captions_path(one.run)) for one in (a, b)]
+    tables = [rows.read_rows(lake, _rows_path(one)) for one in (a, b)]
     keys = [table.column("key").to_pylist() for table in tables]
     if keys[0] != keys[1]:
         raise InputError(
@@ -146,5 +161,6 @@ def _metrics_path(run: str) -> str:
     return f"evaluations/{run}/metrics.json"
 
 
-def _captions_path(run: str) -> str:
-    return f"evaluations/{run}/captions.parquet"
+def _rows_path(report: EvaluationReport) -> str:
+    name = "captions" if report.task == "captions" else "rows"
+    return f"evaluations/{report.run}/{name}.parquet"

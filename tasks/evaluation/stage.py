@@ -18,9 +18,16 @@ from torch import Tensor
 from models.captioner import Caption, generate
 from tasks.checkpoints import LoadedModel
 from tasks.evaluation.baselines import baseline_measures, training_pictures
-from tasks.evaluation.gallery import Gallery, evaluation_gallery, gallery_of
-from tasks.evaluation.leakage import batch_prints, leakage, trained_on
-from tasks.evaluation.report import EvaluationReport, is_evaluated, read_report, write_report
+from tasks.evaluation.gallery import Gallery, gallery_of
+from tasks.evaluation.held_out import HeldOut, held_out_batch, held_out_benchmark
+from tasks.evaluation.leakage import checked_leakage
+from tasks.evaluation.report import (
+    EvaluationReport,
+    is_evaluated,
+    read_report,
+    write_report,
+    write_results,
+)
 from tasks.evaluation.retrieval import (
     chance_measures,
     embed_pictures,
@@ -32,9 +39,10 @@ from tasks.evaluation.retrieval import (
 )
 from tasks.evaluation.settings import Evaluation
 from tasks.inference import over_pictures, shared_model
-from tasks.metrics.bootstrap import Estimate, Measure, estimate
+from tasks.metrics.bootstrap import Measure, estimates
 from tasks.metrics.captions import caption_measures
 from tasks.metrics.diversity import diversity
+from tasks.metrics.java import java_measures, program
 from tasks.metrics.tokens import Words, words, words_of_all
 from tasks.samples import key_number
 from tasks.storage import Lake
@@ -48,9 +56,13 @@ class _Task:
 
     lake: Lake
     loaded: LoadedModel
-    gallery: Gallery
+    exam: HeldOut
     references: list[list[Words]]
     how: Evaluation
+
+    @property
+    def gallery(self) -> Gallery:
+        return self.exam.gallery
 
 
 def evaluate(
@@ -63,7 +75,16 @@ def evaluate(
 ) -> EvaluationReport:
     """Evaluate a model; a run that is there already, of the same weights, is read instead.
 
+    Args:
+        lake: where the batch is, and where the evaluation goes.
+        run: the evaluation's name.
+        model_uri: any address that `load_model` takes.
+        batch: pictures with captions; not used where `how` names a benchmark.
+        how: what is measured.
+        device: where the model works.
+
     Raises:
+        InputError: the benchmark's files cannot be used.
         LakeError: the batch has no pictures with captions.
         ModelError: the model is missing or damaged.
     """
@@ -73,29 +94,41 @@ def evaluate(
     # By name too: the address may be an alias that has moved since.
     if is_evaluated(lake, run) and (done := read_report(lake, run)).model == loaded.name:
         return done
-    gallery = evaluation_gallery(lake, batch, how.max_images)
+    for name in how.java:
+        program(name)  # before the work: else its absence is found after it
+    exam = (
+        held_out_benchmark(how.benchmark, how.max_images)
+        if how.benchmark
+        else held_out_batch(lake, batch, how.max_images)
+    )
+    gallery = exam.gallery
     references = [words_of_all([gallery.texts[u] for u in own]) for own in gallery.captions]
-    task = _Task(lake, loaded, gallery, references, how)
+    task = _Task(lake, loaded, exam, references, how)
     written = _written(task)
-    measures = caption_measures([words(one.text) for one in written], references)
+    said = [words(one.text) for one in written]
+    measures = caption_measures(said, references, exam.domains)
+    measures |= java_measures(how.java, said, references)
     measures |= _retrieval_measures(task, written)
     baselines, neighbours = _baselines(task)
-    keys = [picture.key for picture in gallery.pictures]
     report = EvaluationReport(
         run=run,
         model=loaded.name,
-        batch=batch,
-        images=len(keys),
+        batch=exam.name,
+        images=len(gallery.pictures),
         texts=sum(len(own) for own in gallery.captions),
-        scores=_estimates(measures, how),
-        baselines={kind: _estimates(own, how) for kind, own in baselines.items()},
-        diversity=asdict(diversity([words(one.text) for one in written])),
-        leakage=asdict(leakage(lake, batch_prints(lake, batch, keys), trained_on(loaded.facts))),
+        scores=estimates(measures, how.bootstrap, how.seed),
+        baselines={
+            kind: estimates(own, how.bootstrap, how.seed) for kind, own in baselines.items()
+        },
+        diversity=asdict(diversity(said)),
+        leakage=asdict(checked_leakage(lake, exam.prints, loaded.name, loaded.facts)),
         settings=asdict(how),
         seconds=round(time.monotonic() - started, 1),
     )
+    if exam.numbers:
+        write_results(lake, run, exam.numbers, [one.text for one in written])
     write_report(lake, report, _pictures(gallery, written, neighbours), measures)
-    log.info("%s: %d images of %s in %.0f s", run, len(keys), batch, report.seconds)
+    log.info("%s: %d images of %s in %.0f s", run, report.images, exam.name, report.seconds)
     return read_report(lake, run)  # what a later call gets, to the last tuple that JSON has not
 
 
@@ -107,12 +140,12 @@ def _written(task: _Task) -> list[Caption]:
         return generate(model, tokenizer, pixels, task.how.decoding, drawn)
 
     items = [(p, key_number(p.key) ^ task.how.seed) for p in task.gallery.pictures]
-    return over_pictures(task.lake, task.loaded, items, task.how.batch_size, write)
+    return over_pictures(task.exam.place, task.loaded, items, task.how.batch_size, write)
 
 
 def _retrieval_measures(task: _Task, written: Sequence[Caption]) -> dict[str, Measure]:
     how, gallery = task.how, task.gallery
-    images = embed_pictures(task.lake, task.loaded, gallery.pictures, how.batch_size)
+    images = embed_pictures(task.exam.place, task.loaded, gallery.pictures, how.batch_size)
     texts = embed_texts(task.loaded, gallery.texts, how.batch_size, how.max_length)
     own = gallery_of(gallery.pictures, [[caption.text] for caption in written])
     written_vectors = embed_texts(task.loaded, own.texts, how.batch_size, how.max_length)
@@ -120,7 +153,7 @@ def _retrieval_measures(task: _Task, written: Sequence[Caption]) -> dict[str, Me
     cosines = images @ texts.T
     marked = shortlist(cosines, how.rerank_k)
     logits = match_pairs(
-        task.lake, task.loaded, gallery, marked.any(dim=0), how.batch_size, how.max_length
+        task.exam.place, task.loaded, gallery, marked.any(dim=0), how.batch_size, how.max_length
     )
     for direction, axis, mine in (("tr", 1, marked[0]), ("ir", 0, marked[1])):
         measures |= recall_measures(cosines, gallery, f"itc_{direction}", axis)
@@ -138,14 +171,9 @@ def _baselines(task: _Task) -> tuple[dict[str, dict[str, Measure]], list[dict[st
     if not training.pictures:
         log.warning("the model names no training selection: no captions to compare its own with")
         return {"chance": by_chance}, [{} for _ in pictures]
-    found, neighbours = baseline_measures(
-        task.lake, pictures, task.references, training, task.how.seed
-    )
+    exam = (task.exam.place, pictures, task.references)
+    found, neighbours = baseline_measures(exam, (task.lake, training), task.how.seed)
     return {**found, "chance": {**found["chance"], **by_chance}}, neighbours
-
-
-def _estimates(measures: Mapping[str, Measure], how: Evaluation) -> dict[str, Estimate]:
-    return {name: estimate(one, how.bootstrap, how.seed) for name, one in measures.items()}
 
 
 def _pictures(

@@ -6,13 +6,14 @@ by the differences of the same resamples, which is far sharper than comparing tw
 (Koehn 2004, "Statistical significance tests for machine translation evaluation").
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.metrics.bleu import bleu
+from tasks.metrics.meteor import COUNTS, meteor
 
 Floats = NDArray[np.float64]
 
@@ -82,9 +83,14 @@ def bleu_of(counts: Floats) -> Measure:
     return Measure(counts, _bleu_4)
 
 
+def meteor_of(counts: Floats) -> Measure:
+    """METEOR from its program's counts, float (N, 23)."""
+    return Measure(counts, meteor)
+
+
 def measure_of(rows: Floats) -> Measure:
-    """Rebuild a measure from its rows: two columns are a ratio, ten are BLEU's counts."""
-    return Measure(rows, _ratio if rows.shape[1] == 2 else _bleu_4)
+    """Rebuild a measure from its rows: the number of columns says whose counts they are."""
+    return Measure(rows, {2: _ratio, COUNTS: meteor}.get(rows.shape[1], _bleu_4))
 
 
 def estimate(measure: Measure, resamples: int, seed: int) -> Estimate:
@@ -92,6 +98,11 @@ def estimate(measure: Measure, resamples: int, seed: int) -> Estimate:
     value = float(measure.score(measure.rows.sum(axis=0)))
     drawn = measure.score(resampled(measure.rows, resamples, seed))
     return _estimate(value, drawn)
+
+
+def estimates(measures: Mapping[str, Measure], resamples: int, seed: int) -> dict[str, Estimate]:
+    """Return each measure's score with its interval."""
+    return {name: estimate(one, resamples, seed) for name, one in measures.items()}
 
 
 def difference(a: Measure, b: Measure, resamples: int, seed: int) -> Difference:

@@ -2,16 +2,22 @@
 
 import math
 import random
+import shutil
 
 import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 
+from tasks.errors import InputError
 from tasks.metrics.bleu import bleu, bleu_counts, corpus_bleu
+from tasks.metrics.bootstrap import measure_of
+from tasks.metrics.captions import caption_measures
 from tasks.metrics.cider import cider_d
-from tasks.metrics.diversity import diversity
+from tasks.metrics.diversity import diversity, vendi, word_vectors
+from tasks.metrics.java import PROGRAMS, java_measures, program
 from tasks.metrics.rouge import common_length, rouge_l
 from tasks.metrics.tokens import Words
 
@@ -152,3 +158,75 @@ def test_diversity_by_hand() -> None:
     assert found.mean_words == pytest.approx(9 / 4)
     with pytest.raises(ValueError, match="no captions"):
         diversity([])
+
+
+def test_the_vendi_score_is_an_effective_number() -> None:
+    # Two pairs of equal captions without a common word: as varied as two.
+    captions = [split("a cat"), split("a cat"), split("one dog"), split("one dog")]
+    assert vendi(word_vectors(captions)) == pytest.approx(2.0)
+    assert vendi(word_vectors(captions[:2])) == pytest.approx(1.0)
+    # Cosine 1/2: eigenvalues of K / 2 are 3/4 and 1/4.
+    by_hand = math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
+    assert vendi(word_vectors([split("a cat"), split("a dog")])) == pytest.approx(by_hand)
+    assert diversity(captions).vendi == pytest.approx(2.0)
+
+
+def test_the_vendi_score_is_that_of_the_whole_matrix_of_cosines() -> None:
+    captions, _ = drawn(7, 31, 1)
+    vectors = word_vectors([own for own in captions if own])
+    shares = np.linalg.eigvalsh(vectors @ vectors.T / len(vectors))
+    shares = shares[shares > 1e-12]
+    slow = math.exp(-float((shares * np.log(shares)).sum()))
+    assert vectors.shape[0] > vectors.shape[1]
+    assert vendi(vectors) == pytest.approx(slow)
+    assert vendi(vectors[:5]) == pytest.approx(
+        math.exp(
+            -sum(
+                s * math.log(s)
+                for s in np.linalg.eigvalsh(vectors[:5] @ vectors[:5].T / 5)
+                if s > 1e-12
+            )
+        )
+    )
+
+
+def test_cider_of_a_domain_is_that_of_its_images_alone() -> None:
+    captions, references = drawn(11, 13, 3)
+    domains = ["in-domain" if at % 3 else "out-domain" for at in range(13)]
+    measures = caption_measures(captions, references, domains)
+    for domain in ("in-domain", "out-domain"):
+        places = [at for at in range(13) if domains[at] == domain]
+        own = cider_d([captions[at] for at in places], [references[at] for at in places])
+        measure = measures[f"cider_d_{domain.replace('-', '_')}"]
+        assert measure.score(measure.rows.sum(axis=0)) == pytest.approx(own.mean())
+        assert len(measure.rows) == 13
+    assert "cider_d_" not in caption_measures(captions, references, [""] * 13)
+
+
+def test_a_program_that_cannot_run_is_missed_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        for name in PROGRAMS:
+            with pytest.raises(InputError, match=f"{name} needs Java, and there is no `java`"):
+                program(name)
+    assert java_measures((), [], []) == {}
+
+
+if shutil.which("java"):  # its counts are a Java program's; nothing else computes them
+
+    @pytest.mark.slow
+    def test_meteor_is_the_reference_programs_of_the_corpus_and_of_each_image() -> None:
+        captions, references = drawn(0, 43, 5)
+        gts, res = as_reference_wants(captions, references)
+        scorer = Meteor()
+        whole, each = scorer.compute_score(gts, res)
+        scorer.meteor_p.stdout.close()  # it leaves them open
+        scorer.meteor_p.stderr.close()
+        measure = java_measures(("meteor",), captions, references)["meteor"]
+        assert measure.score(measure.rows.sum(axis=0)) == pytest.approx(whole, abs=1e-6)
+        assert measure.score(measure.rows) == pytest.approx(each, abs=1e-6)
+        assert measure_of(measure.rows).score(measure.rows) == pytest.approx(each, abs=1e-6)
+
+    def test_spice_says_what_it_lacks_and_fetches_nothing() -> None:
+        with pytest.raises(InputError, match=r"spice needs stanford-corenlp-3\.6\.0\.jar"):
+            program("spice")
