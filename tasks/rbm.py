@@ -21,10 +21,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from models.rbm.annealing import bracketed
 from models.rbm.gaussian import log_density
 from models.rbm.machine import RBM
-from models.rbm.partition import bracketed
-from models.rbm.training import HARDLY, Learner
+from models.rbm.monitor import HARDLY
+from models.rbm.settings import Training
+from models.rbm.training import Learner
 from models.rbm.whitening import Whitener, fit_whitener
 from tasks.bounds import above_zero, at_least
 from tasks.commands import run_command
@@ -161,14 +163,13 @@ def _learner(lake: Lake, run: str, train: Tensor, how: RbmFit) -> Learner:
     machine = RBM(train.shape[1], how.hidden)
     machine.initialise(train, generator)
     chains = train[torch.randint(len(train), (how.chains,), generator=generator)]
-    learner = Learner(
-        machine,
-        chains,
-        generator,
+    settings = Training(
         k=how.k,
+        chains=how.chains,
         weight_decay=how.weight_decay,
         learn_variance=how.learn_variance,
     )
+    learner = Learner(machine, chains, generator, settings)
     if lake.exists(rbm_path(run, "training.safetensors")):
         learner.restore(load(lake.read_bytes(rbm_path(run, "training.safetensors"))))
         log.info("%s goes on from update %d of %d", run, learner.updates, how.updates)

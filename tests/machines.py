@@ -5,7 +5,8 @@ import itertools
 import torch
 from torch import Tensor
 
-from models.rbm.machine import RBM, Visible
+from models.rbm.machine import RBM
+from models.rbm.units import Visible
 
 VISIBLE, HIDDEN = 5, 3
 

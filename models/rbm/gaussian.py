@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.rbm.machine import LOG_2PI
+from models.rbm.units import LOG_2PI
 
 
 def log_density(rows: Tensor, covariance: Tensor) -> Tensor:

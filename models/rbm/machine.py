@@ -1,49 +1,87 @@
-"""Restricted Boltzmann Machines with Gaussian or Bernoulli visibles and Bernoulli hiddens.
+"""Restricted Boltzmann Machines: Gaussian, Bernoulli or softmax visibles, several kinds of hiddens.
 
 N rows, V visible units, H hidden units. Conventions of Cho, Ilin and Raiko (2011) and Liao et al.
-(2022): with S = diag(sigma^2), Gaussian visibles,
+(2022): with S = diag(sigma^2), Gaussian visibles and Bernoulli hiddens,
 
     E(v, h) = (v - b)' S^-1 (v - b) / 2 - v' S^-1 W h - c' h
     p(h_j = 1 | v) = sigmoid(c_j + (W' S^-1 v)_j),    p(v | h) = N(b + W h, S)
 
-and for Bernoulli ones E(v, h) = -b' v - v' W h - c' h. W is `weight`, b `vbias`, c `hbias`.
-Every random draw takes a generator, and nothing depends on how rows are batched.
+and for Bernoulli or softmax ones E(v, h) = -b' v - v' W h - c' h. Gaussian and rectified hiddens
+add h' h / 2. W is `weight`, b `vbias`, c `hbias`. Every random draw takes a generator, and nothing
+depends on how rows are batched.
 """
 
 import math
-from typing import Literal
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-Visible = Literal["gaussian", "bernoulli"]
-LOG_2PI = math.log(2 * math.pi)
+from models.rbm.rows import constant_columns, screened
+from models.rbm.units import Hidden, Visible, hidden_units, visible_units
+
+# Rows that sweep together: few enough that all their units stay in a core's cache from product to
+# draw, enough for GEMM to run at its full rate.
+ROWS_AT_ONCE = 256
+LOG_VAR_RANGE = (-5.0, 3.0)
 
 
 class RBM(nn.Module):
-    """A machine with `n_visible` visible and `n_hidden` hidden units; float64 unless told."""
+    """A machine with `n_visible` visible and `n_hidden` hidden units; float64 unless told.
+
+    Args:
+        n_visible: V, all columns of all groups for softmax visibles.
+        n_hidden: H.
+        visible: kind of the visible units.
+        hidden: kind of the hidden units.
+        categories: columns of each group of softmax visibles, 0 for other kinds.
+        dtype: of the parameters.
+
+    Raises:
+        ValueError: there is no such machine.
+    """
 
     def __init__(
         self,
         n_visible: int,
         n_hidden: int,
         visible: Visible = "gaussian",
+        hidden: Hidden = "bernoulli",
         *,
+        categories: int = 0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
         if n_visible < 1 or n_hidden < 1:
             raise ValueError(f"a machine has 1 unit or more a side, not {n_visible} x {n_hidden}")
-        if visible not in ("gaussian", "bernoulli"):
-            raise ValueError(f"visible units are gaussian or bernoulli, not {visible!r}")
-        self.visible = visible
+        self.visibles = visible_units(visible, categories)
+        self.hiddens = hidden_units(hidden)
+        if categories and n_visible % categories:
+            raise ValueError(f"{n_visible} columns do not make groups of {categories} categories")
+        self.visible, self.hidden, self.categories = visible, hidden, categories
         self.weight = nn.Parameter(torch.zeros(n_visible, n_hidden, dtype=dtype))
         self.vbias = nn.Parameter(torch.zeros(n_visible, dtype=dtype))
         self.hbias = nn.Parameter(torch.zeros(n_hidden, dtype=dtype))
-        # Bernoulli machines keep it at 0, so that 1 / sigma^2 is 1 in the shared formulas.
+        # All but Gaussian machines keep it at 0, so that 1 / sigma^2 is 1 in the shared formulas.
         self.log_var = nn.Parameter(torch.zeros(n_visible, dtype=dtype))
         self.requires_grad_(False)
+
+    @classmethod
+    def of(cls, architecture: dict[str, Any]) -> Self:
+        """Build the machine that `architecture()` told of, its parameters at 0."""
+        given = dict(architecture)
+        return cls(**{**given, "dtype": getattr(torch, given["dtype"])})
+
+    def architecture(self) -> dict[str, Any]:
+        """Say in JSON's types what `RBM.of` needs."""
+        return {
+            "n_visible": self.n_visible,
+            "n_hidden": self.n_hidden,
+            "visible": self.visible,
+            "hidden": self.hidden,
+            "categories": self.categories,
+            "dtype": str(self.weight.dtype).removeprefix("torch."),
+        }
 
     @property
     def n_visible(self) -> int:
@@ -58,8 +96,9 @@ class RBM(nn.Module):
     def initialise(self, rows: Tensor, generator: torch.Generator) -> None:
         """Start from data: a zero start is a saddle on whitened data, and nothing is learnt there.
 
-        Gaussian: columns of W are half of random rows, and hidden biases make each unit active
-        on about one row in ten. Bernoulli: small random W, visible biases from the means.
+        Gaussian: visible biases and variances are the columns', columns of W half of random rows,
+        and hidden biases make each unit active on about one row in ten; a column that never varies
+        has variance 1. Other kinds: small random W, visible biases from the means.
 
         Args:
             rows: (N, V), of the kind the machine will be trained on.
@@ -68,38 +107,70 @@ class RBM(nn.Module):
         Raises:
             ValueError: no machine of this kind can learn from these rows.
         """
-        self.refuse_unfit(rows)
-        rows = self._checked(rows)
-        if self.visible == "bernoulli":
-            noise = torch.randn(self.weight.shape, generator=generator, dtype=torch.float64)
+        rows = screened(rows, self.visible, self.n_visible, categories=self.categories).rows
+        rows = rows.to(self.weight.dtype)
+        if self.visible != "gaussian":
+            noise = torch.empty_like(self.weight).normal_(generator=generator)
             self.weight.copy_(0.01 * noise)
             mean = rows.mean(0).clamp(1e-3, 1 - 1e-3)
-            self.vbias.copy_(torch.log(mean / (1 - mean)))
+            self.vbias.copy_(torch.log(mean / (1 - mean) if self.visible == "bernoulli" else mean))
             return
-        chosen = torch.randint(len(rows), (self.n_hidden,), generator=generator)
-        self.weight.copy_(0.5 * rows[chosen].T)
-        some = rows[torch.randint(len(rows), (2000,), generator=generator)]
-        self.hbias.copy_(-torch.quantile(self.field(some), 0.9, dim=0))
+        self._start_from_moments(rows)
+        chosen = self._picked(rows, self.n_hidden, generator)
+        self.weight.copy_(0.5 * (chosen - self.vbias).T)
+        if self.hidden == "bernoulli":
+            some = self._picked(rows, 2000, generator)
+            self.hbias.copy_(-torch.quantile(self.field(some), 0.9, dim=0))
+        else:
+            # From 1 on the density has no finite integral.
+            self.weight.mul_(0.5 / max(self.gain(), 0.5))
+
+    def _start_from_moments(self, rows: Tensor) -> None:
+        self.vbias.copy_(rows.mean(0))
+        variance = rows.var(0, correction=0)
+        variance = torch.where(constant_columns(rows), torch.ones_like(variance), variance)
+        low, high = float(variance.min()), float(variance.max())
+        if not LOG_VAR_RANGE[0] < math.log(low) <= math.log(high) < LOG_VAR_RANGE[1]:
+            raise ValueError(
+                f"columns have variances from {low:.3g} to {high:.3g}; standardise or whiten them"
+            )
+        self.log_var.copy_(torch.log(variance))
+
+    def _picked(self, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        at = torch.randint(len(rows), (count,), generator=generator, device=generator.device)
+        return rows[at.to(rows.device)]
+
+    def gain(self) -> float:
+        """The largest singular value of S^-1/2 W.
+
+        With Gaussian visibles, and Gaussian or rectified hiddens, the density has a finite integral
+        while it is below 1.
+        """
+        return float(
+            torch.linalg.matrix_norm(torch.exp(-self.log_var / 2)[:, None] * self.weight, 2)
+        )
 
     def precision(self) -> Tensor:
-        """1 / sigma^2, (V,); ones for Bernoulli visibles."""
+        """1 / sigma^2, (V,); ones for other than Gaussian visibles."""
         return torch.exp(-self.log_var)
 
     def field(self, visible: Tensor) -> Tensor:
         """W' S^-1 v, (N, H): what the visibles add to the hidden biases."""
-        return (visible * self.precision()) @ self.weight
+        return self.scaled(visible) @ self.weight
+
+    def pull_on_hidden(self, visible: Tensor) -> Tensor:
+        """All that acts on the hiddens, c + W' S^-1 v, (N, H)."""
+        return torch.addmm(self.hbias, self.scaled(visible), self.weight)
 
     def visible_energy(self, visible: Tensor) -> Tensor:
         """The part of the energy without hiddens, (N,)."""
-        if self.visible == "bernoulli":
-            return -visible @ self.vbias
-        return ((visible - self.vbias).square() * self.precision()).sum(-1) / 2
+        return self.visibles.energy(visible, self.vbias, self.log_var)
 
     def energy(self, visible: Tensor, hidden: Tensor) -> Tensor:
         """E(v, h), (N,), for visible (N, V) and hidden (N, H)."""
         visible = self._checked(visible)
-        field = self.hbias + self.field(visible)
-        return self.visible_energy(visible) - (field * hidden).sum(-1)
+        linear = (self.pull_on_hidden(visible) * hidden).sum(-1)
+        return self.visible_energy(visible) + self.hiddens.energy(hidden) - linear
 
     def free_energy(self, visible: Tensor) -> Tensor:
         """Return -log of the sum over h of exp(-E(v, h)), in nats.
@@ -117,41 +188,65 @@ class RBM(nn.Module):
             ValueError: the last dimension of `visible` is not V.
         """
         visible = self._checked(visible)
-        # softplus, not log(1 + exp(x)): the latter overflows.
-        hidden = F.softplus(self.hbias + self.field(visible)).sum(-1)
+        hidden = self.hiddens.log_integral(self.pull_on_hidden(visible)).sum(-1)
         return self.visible_energy(visible) - hidden
 
     def log_likelihood(self, visible: Tensor, log_z: float) -> Tensor:
         """Log p(v), (N,), in nats, given the log partition function."""
         return -self.free_energy(visible) - log_z
 
+    def score(self, visible: Tensor) -> Tensor:
+        """The gradient of log p(v) in v, (N, V).
+
+        Raises:
+            ValueError: the visibles are not Gaussian: there is no such gradient.
+        """
+        if self.visible != "gaussian":
+            raise ValueError(
+                f"log p has a gradient in Gaussian visibles, not in {self.visible} ones"
+            )
+        visible = self._checked(visible)
+        return (self.reconstruct(visible) - visible) * self.precision()
+
     def transform(self, visible: Tensor) -> Tensor:
-        """p(h = 1 | v), (N, H)."""
-        return torch.sigmoid(self.hbias + self.field(self._checked(visible)))
+        """E[h | v], (N, H): of Bernoulli hiddens their probabilities to be on."""
+        return self.hiddens.mean_(self.pull_on_hidden(self._checked(visible)))
 
     def mean_visible(self, hidden: Tensor) -> Tensor:
         """E[v | h], (N, V)."""
-        mean = self.vbias + hidden @ self.weight.T
-        return torch.sigmoid(mean) if self.visible == "bernoulli" else mean
+        return self.visibles.mean_(torch.addmm(self.vbias, hidden, self.weight.T))
+
+    def reconstruct(self, visible: Tensor) -> Tensor:
+        """E[v | E[h | v]], (N, V)."""
+        return self.mean_visible(self.transform(visible))
 
     def sample_hidden(self, visible: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw h given v, (N, H) of 0 and 1."""
-        return coins(self.transform(visible), generator)
+        """Draw h given v, (N, H)."""
+        return self.hiddens.draw_(self.pull_on_hidden(self._checked(visible)), generator)
 
     def sample_visible(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
         """Draw v given h, (N, V)."""
-        mean = self.mean_visible(hidden)
-        if self.visible == "bernoulli":
-            return coins(mean, generator)
-        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return mean + noise * torch.exp(self.log_var / 2)
+        pull = torch.addmm(self.vbias, hidden, self.weight.T)
+        return self.visibles.draw_(pull, self.log_var, generator)
 
+    @torch.no_grad()
     def gibbs_step(self, visible: Tensor, generator: torch.Generator, steps: int = 1) -> Tensor:
         """Take `steps` sweeps v -> h -> v' from (N, V)."""
-        for _ in range(steps):
-            visible = self.sample_visible(self.sample_hidden(visible, generator), generator)
-        return visible
+        walked = self._checked(visible).clone()
+        for rows in self.cached(walked):
+            hidden = rows.new_empty(len(rows), self.n_hidden)
+            for _ in range(steps):
+                self._sweep_(rows, hidden, generator)
+        return walked
 
+    def sample(self, count: int, generator: torch.Generator, sweeps: int = 1000) -> Tensor:
+        """Draw (count, V) by Gibbs sampling from the machine without weights."""
+        pull = self.vbias.expand(count, -1).clone()
+        return self.gibbs_step(
+            self.visibles.draw_(pull, self.log_var, generator), generator, sweeps
+        )
+
+    @torch.no_grad()
     def sample_conditional(
         self, visible: Tensor, observed: Tensor, generator: torch.Generator, steps: int = 100
     ) -> Tensor:
@@ -162,46 +257,37 @@ class RBM(nn.Module):
             observed: bool (V,), true where the value is clamped.
             generator: of the draws.
             steps: sweeps.
-        """
-        clamped = visible
-        for _ in range(steps):
-            drawn = self.gibbs_step(clamped, generator)
-            clamped = torch.where(observed, visible, drawn)
-        return clamped
-
-    def pseudo_log_likelihood(self, visible: Tensor) -> Tensor:
-        """Sum over units of log p(v_i | the others), (N,); exact, V free energies a row.
 
         Raises:
-            ValueError: the visibles are Gaussian, where it is not defined this way.
+            ValueError: a softmax group is observed in part.
         """
-        if self.visible != "bernoulli":
-            raise ValueError("pseudo-likelihood flips bits; this machine's visibles are Gaussian")
         visible = self._checked(visible)
-        here = self.free_energy(visible)
-        total = torch.zeros_like(here)
-        for unit in range(self.n_visible):
-            flipped = visible.clone()
-            flipped[:, unit] = 1 - flipped[:, unit]
-            total += F.logsigmoid(self.free_energy(flipped) - here)
-        return total
+        if self.categories:
+            groups = observed.view(-1, self.categories)
+            if bool((groups.any(-1) & ~groups.all(-1)).any()):
+                raise ValueError("softmax groups are observed whole or not at all")
+        walked = visible.clone()
+        for rows, given in zip(self.cached(walked), self.cached(visible), strict=True):
+            hidden = rows.new_empty(len(rows), self.n_hidden)
+            for _ in range(steps):
+                self._sweep_(rows, hidden, generator)
+                rows.copy_(torch.where(observed, given, rows))
+        return walked
 
-    def refuse_unfit(self, rows: Tensor) -> None:
-        """Raise a ValueError when there are no rows, or values that cannot be learnt from."""
-        if not len(rows):
-            raise ValueError("there are no rows to learn from")
-        bad = ~torch.isfinite(rows)
-        if bool(bad.any()):
-            raise ValueError(
-                f"{int(bad.any(-1).sum())} of {len(rows)} rows hold NaN or infinite values; drop "
-                "them first"
-            )
-        low, high = float(rows.min()), float(rows.max())
-        if self.visible == "bernoulli" and not 0 <= low <= high <= 1:
-            raise ValueError(
-                f"Bernoulli visibles are probabilities from 0 to 1, these go from {low:g} to "
-                f"{high:g}; scale them, or use gaussian visibles"
-            )
+    def _sweep_(self, visible: Tensor, hidden: Tensor, generator: torch.Generator) -> None:
+        """Write a sweep's draws over both, with no new (N, V) or (N, H)."""
+        torch.addmm(self.hbias, self.scaled(visible), self.weight, out=hidden)
+        self.hiddens.draw_(hidden, generator)
+        torch.addmm(self.vbias, hidden, self.weight.T, out=visible)
+        self.visibles.draw_(visible, self.log_var, generator)
+
+    def cached(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Split into what a core's cache holds; a GPU takes all at once."""
+        return torch.split(rows, max(len(rows), 1) if rows.is_cuda else ROWS_AT_ONCE)
+
+    def scaled(self, visible: Tensor) -> Tensor:
+        """S^-1 v, (N, V)."""
+        return visible * self.precision() if self.visible == "gaussian" else visible
 
     def _checked(self, visible: Tensor) -> Tensor:
         if visible.shape[-1] != self.n_visible:
@@ -210,15 +296,3 @@ class RBM(nn.Module):
                 "were the embeddings exported by another model, or whitened by another run?"
             )
         return visible.to(self.weight.dtype)
-
-
-def coins(probability: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw 0 or 1 with these probabilities, in their dtype."""
-    # Comparing uniforms is twice as fast as torch.bernoulli on a CPU.
-    uniform = torch.rand(
-        probability.shape,
-        generator=generator,
-        dtype=probability.dtype,
-        device=probability.device,
-    )
-    return (uniform < probability).to(probability.dtype)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.rbm.machine import LOG_2PI, RBM
+from models.rbm.machine import RBM
+from models.rbm.units import LOG_2PI
 from models.rbm.whitening import Whitener
 
 EXACT_HIDDEN = 12

@@ -1,179 +1,292 @@
-"""How an RBM learns: persistent or plain contrastive divergence, with Adam or plain ascent.
+"""A machine in training: an update at a time, its whole state saved and restored bit for bit.
 
-Tieleman (2008) for the persistent chains; the model's offsets are the data's (Melchior, Fischer
-and Wiskott, JMLR 17:99, 2016) for Bernoulli visibles. Both phases are divided by their own number
-of rows, so a short batch weighs what it should.
+Tieleman (2008) for persistent chains. `partial_fit` screens a batch and follows the schedule of its
+settings; `update` is the bare step.
 """
 
+import logging
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from models.rbm.machine import RBM
+from models.rbm.gradient import Offsets, Phase, gradients
+from models.rbm.machine import LOG_VAR_RANGE, RBM
+from models.rbm.monitor import trouble_of
+from models.rbm.rows import constant_columns, screened
+from models.rbm.sampling import Chains, walk
+from models.rbm.settings import Training
+from models.rbm.steps import Steps
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-LOG_VAR_RANGE = (-5.0, 3.0)
 VARIANCE_RATE = 0.1  # the variances learn slower: their gradient is the noisiest
-OFFSET_RATE = 0.01
+ACTIVITY_RATE = 0.05
 CLIP_NORM = 10.0
-HARDLY = 1e-3  # a hidden unit this rarely active, on every chain, is off
+MOST_DROPPED = 0.01
 NAMES = ("weight", "vbias", "hbias", "log_var")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one `partial_fit` did.
+
+    Attributes:
+        update: how many were taken, this one included.
+        learning_rate: of this one.
+        grad_norm: before clipping.
+        update_ratio: the norm of W's change over W's norm; healthy is about 1e-3.
+        rows: learnt from.
+        dropped: rows left out for values that are not finite.
+    """
+
+    update: int
+    learning_rate: float
+    grad_norm: float
+    update_ratio: float
+    rows: int
+    dropped: int
 
 
 @dataclass(slots=True)
-class Learner:
-    """A machine in training, with everything that a resumed run needs.
+class Seen:
+    """How many rows were offered and left out so far."""
 
-    Attributes:
+    rows: int = 0
+    dropped: int = 0
+
+
+class Learner:
+    """A machine with everything that its training goes on from.
+
+    Args:
         machine: what is trained.
-        chains: (M, V), the persistent chains; CD starts from the data instead.
-        generator: of all draws.
-        k: Gibbs sweeps an update.
-        persistent: PCD when true, CD otherwise.
-        weight_decay: on W only.
-        learn_variance: false keeps sigma at its start.
-        optimiser: Adam for Gaussian visibles; plain ascent for Bernoulli ones, where Adam's equal
-            steps drive persistent chains apart (Bars-and-Stripes: -4 nats instead of -2.7).
-        updates: taken so far.
+        chains: (M, V), where the model's chains start.
+        generator: of all draws; on the machine's device.
+        how: the settings.
     """
 
-    machine: RBM
-    chains: Tensor
-    generator: torch.Generator
-    k: int = 5
-    persistent: bool = True
-    weight_decay: float = 1e-4
-    learn_variance: bool = True
-    optimiser: Literal["adam", "sgd"] = "adam"
-    updates: int = 0
-    offset_v: Tensor | None = None
-    offset_h: Tensor | None = None
-    first: dict[str, Tensor] = field(default_factory=dict)
-    second: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(
+        self, machine: RBM, chains: Tensor, generator: torch.Generator, how: Training
+    ) -> None:
+        self.machine, self.generator, self.how = machine, generator, how
+        temperatures = how.temperatures if how.method == "pt" else 1
+        self.walkers = Chains(chains.to(machine.weight), temperatures)
+        self.steps = Steps(how.optimiser, how.momentum)
+        self.offsets = Offsets()
+        self.activity: Tensor | None = None
+        # Columns that never vary: their variances would fall for ever.
+        self.still = torch.zeros(machine.n_visible, dtype=torch.bool, device=machine.weight.device)
+        self.updates = 0
+        self.seen = Seen()
+        self._last_change = 0.0
+
+    @classmethod
+    def begin(cls, machine: RBM, rows: Tensor, how: Training, seed: int = 0) -> Self:
+        """Start a machine and its chains from data.
+
+        Args:
+            machine: of the rows' kind and width; its parameters are overwritten.
+            rows: (N, V), as many as tell the columns' means and spreads.
+            how: the settings.
+            seed: of the start and of all later draws.
+
+        Raises:
+            ValueError: no machine of this kind can learn from these rows.
+        """
+        generator = torch.Generator(machine.weight.device).manual_seed(seed)
+        rows = screened(
+            rows,
+            machine.visible,
+            machine.n_visible,
+            categories=machine.categories,
+            on_bad=how.on_bad,
+        ).rows.to(machine.weight)
+        still = constant_columns(rows)
+        if bool(still.all()):
+            raise ValueError("all columns are constant: nothing can be learnt")
+        machine.initialise(rows, generator)
+        at = torch.randint(len(rows), (how.chains,), generator=generator, device=generator.device)
+        start = rows[at] if machine.visible != "bernoulli" else (rows[at] > 0.5).to(rows)
+        learner = cls(machine, start, generator, how)
+        if bool(still.any()):
+            names = torch.nonzero(still).flatten().tolist()
+            log.info("%d columns never vary and keep variance 1: %s", len(names), names[:20])
+        if machine.visible == "bernoulli" and bool(((rows != 0) & (rows != 1)).any()):
+            log.info("values between 0 and 1 are taken as probabilities")
+        learner.still = still
+        return learner
+
+    @property
+    def chains(self) -> Tensor:
+        """(M, V), the persistent chains of the machine itself."""
+        return self.walkers.coldest
+
+    def partial_fit(self, rows: Tensor) -> Step:
+        """Learn from a batch (N, V) of any length, at the rate the schedule has reached.
+
+        Raises:
+            ValueError: rows no machine of this kind can learn from, or, of those left out under
+                `on_bad="drop"`, more than one in a hundred of all rows so far.
+        """
+        machine = self.machine
+        good = screened(
+            rows,
+            machine.visible,
+            machine.n_visible,
+            categories=machine.categories,
+            on_bad=self.how.on_bad,
+        )
+        self.seen.rows += len(rows)
+        self.seen.dropped += len(good.dropped)
+        if self.seen.dropped > max(1, MOST_DROPPED * self.seen.rows):
+            raise ValueError(
+                f"{self.seen.dropped} of {self.seen.rows} rows so far hold NaN or infinite values, "
+                f"more than 1 in 100 (lately row {good.dropped[:5]}): mend the export"
+            )
+        rate = self.how.rate_at(self.updates)
+        norm = self._step(good.rows.to(machine.weight), rate)
+        size = float(torch.linalg.vector_norm(machine.weight))
+        ratio = self._last_change / size if size else math.inf
+        return Step(self.updates, rate, norm, ratio, len(good.rows), len(good.dropped))
 
     def update(self, rows: Tensor, learning_rate: float) -> float:
         """Take one step on rows (N, V) and return the gradient's norm before clipping.
+
+        Parameters stay as they are when the norm is not finite.
 
         Raises:
             ValueError: there are no rows, or values no machine of this kind can learn from.
         """
         machine = self.machine
-        machine.refuse_unfit(rows)
-        start = self.chains if self.persistent else rows
-        sampled = machine.gibbs_step(start.to(machine.weight.dtype), self.generator, self.k)
-        if self.persistent:
-            self.chains = sampled
-        gradients = self._gradients(rows.to(machine.weight.dtype), sampled)
-        norm = float(
-            torch.sqrt(sum((g.square().sum() for g in gradients.values()), torch.zeros(())))
-        )
-        scale = min(1.0, CLIP_NORM / norm) if norm > 0 else 1.0
+        good = screened(rows, machine.visible, machine.n_visible, categories=machine.categories)
+        return self._step(good.rows.to(machine.weight), learning_rate)
+
+    def trouble(self, norm: float) -> str:
+        """Say what shows that training went wrong, or nothing; `norm` is the last gradient's."""
+        return trouble_of(self.machine, self.chains, norm)
+
+    def _step(self, rows: Tensor, rate: float) -> float:
+        machine, how = self.machine, self.how
+        pull = machine.pull_on_hidden(rows)
+        start = machine.hiddens.draw_(pull.clone(), self.generator) if how.method == "cd" else None
+        ours = Phase(rows, machine.hiddens.mean_(pull))
+        theirs = self._model_rows(start)
+        offsets = self.offsets.follow(ours) if how.centring else None
+        found = gradients(machine, ours, theirs, offsets=offsets, variances=how.learn_variance)
+        if "log_var" in found:
+            found["log_var"].masked_fill_(self.still, 0.0)
+        self._regularise(found, ours)
+        norm = math.hypot(*(float(torch.linalg.vector_norm(g)) for g in found.values()))
+        if not math.isfinite(norm):
+            return norm
         self.updates += 1
-        for name, gradient in gradients.items():
-            rate = learning_rate * (VARIANCE_RATE if name == "log_var" else 1.0)
-            if self.optimiser == "adam":
-                self._adam(name, gradient * scale, rate)
-            else:
-                getattr(machine, name).add_(gradient * scale, alpha=rate)
+        for name, gradient in found.items():
+            if norm > CLIP_NORM:
+                gradient.mul_(CLIP_NORM / norm)
+            own_rate = rate * VARIANCE_RATE if name == "log_var" else rate
+            taken = self.steps.take(getattr(machine, name), name, gradient, own_rate, self.updates)
+            if name == "weight":
+                self._last_change = own_rate * float(torch.linalg.vector_norm(taken))
         if machine.visible == "gaussian":
             machine.log_var.clamp_(*LOG_VAR_RANGE)
         return norm
 
-    def _gradients(self, rows: Tensor, sampled: Tensor) -> dict[str, Tensor]:
-        """Ascent directions of the log-likelihood: data's statistics less the model's."""
-        machine = self.machine
-        ours, theirs = machine.transform(rows), machine.transform(sampled)
-        precision = machine.precision()
-        if machine.visible == "bernoulli":
-            offset_v, offset_h = self._offsets(rows, ours)
-            weight = _outer(rows - offset_v, ours - offset_h)
-            weight -= _outer(sampled - offset_v, theirs - offset_h)
-            hidden = ours.mean(0) - theirs.mean(0)
-            visible = rows.mean(0) - sampled.mean(0)
-            return {
-                "weight": weight - self.weight_decay * machine.weight,
-                "vbias": visible - weight @ offset_h,
-                "hbias": hidden - weight.T @ offset_v,
-            }
-        data_outer, model_outer = _outer(rows, ours), _outer(sampled, theirs)
-        gradients = {
-            "weight": precision[:, None] * (data_outer - model_outer)
-            - self.weight_decay * machine.weight,
-            "vbias": precision * (rows.mean(0) - sampled.mean(0)),
-            "hbias": ours.mean(0) - theirs.mean(0),
+    def _model_rows(self, start: Tensor | None) -> Phase:
+        """Sample the model: from hiddens of the data (CD), or where its own chains are."""
+        machine, k = self.machine, self.how.k
+        if start is None:
+            return Phase(*self.walkers.advance(machine, self.generator, k))
+        visible, pulled = walk(machine, start, self.generator, k)
+        return Phase(visible, machine.hiddens.mean_(pulled.add_(machine.hbias)))
+
+    def _regularise(self, found: dict[str, Tensor], ours: Phase) -> None:
+        how = self.how
+        if how.weight_decay:
+            found["weight"].add_(self.machine.weight, alpha=-how.weight_decay)
+        if how.sparsity_cost:
+            mean = ours.hidden.mean(0)
+            held = mean if self.activity is None else self.activity
+            self.activity = torch.lerp(held, mean, ACTIVITY_RATE)
+            # Only the biases, as Lee, Ekanadham and Ng (2008): weights stay the data's.
+            found["hbias"] = found["hbias"] + how.sparsity_cost * (
+                how.sparsity_target - self.activity
+            )
+
+    def card(self) -> dict[str, Any]:
+        """Say in JSON's types what the tensors of `state()` belong to."""
+        return {
+            "architecture": self.machine.architecture(),
+            "training": asdict(self.how),
+            "updates": self.updates,
+            "rows": self.seen.rows,
+            "dropped": self.seen.dropped,
+            "exchange_rounds": self.walkers.rounds,
+            "device": self.generator.device.type,
         }
-        if self.learn_variance:
-            gradients["log_var"] = self._variance_statistic(
-                rows, data_outer
-            ) - self._variance_statistic(sampled, model_outer)
-        return gradients
-
-    def _variance_statistic(self, rows: Tensor, outer: Tensor) -> Tensor:
-        # sum over rows of v_i (W h)_i is (W * (v' h))_i. summed over hiddens: no further product.
-        machine = self.machine
-        squares = (rows - machine.vbias).square().mean(0) / 2
-        return machine.precision() * (squares - (machine.weight * outer).sum(1))
-
-    def _offsets(self, rows: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        if self.offset_v is None or self.offset_h is None:
-            self.offset_v, self.offset_h = rows.mean(0), hidden.mean(0)
-        self.offset_v = torch.lerp(self.offset_v, rows.mean(0), OFFSET_RATE)
-        self.offset_h = torch.lerp(self.offset_h, hidden.mean(0), OFFSET_RATE)
-        return self.offset_v, self.offset_h
-
-    def _adam(self, name: str, gradient: Tensor, rate: float) -> None:
-        first = self.first.setdefault(name, torch.zeros_like(gradient))
-        second = self.second.setdefault(name, torch.zeros_like(gradient))
-        first.lerp_(gradient, 1 - BETA1)
-        second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        step = first / (1 - BETA1**self.updates)
-        spread = torch.sqrt(second / (1 - BETA2**self.updates)) + EPSILON
-        getattr(self.machine, name).add_(rate * step / spread)
-
-    def trouble(self, norm: float) -> str:
-        """Say what shows that training went wrong, or nothing; `norm` is the last gradient's."""
-        machine = self.machine
-        if not math.isfinite(norm):
-            return f"gradient norm {norm:g}"
-        if not all(bool(torch.isfinite(getattr(machine, name)).all()) for name in NAMES):
-            return "parameters that are not finite"
-        stuck = int(
-            ((machine.log_var <= LOG_VAR_RANGE[0]) | (machine.log_var >= LOG_VAR_RANGE[1])).sum()
-        )
-        if stuck:
-            return f"{stuck} of {machine.n_visible} variances at the end of their range"
-        active = machine.transform(self.chains)
-        if float(active.max()) < HARDLY:
-            return "all hidden units off"
-        return "all hidden units on" if float(active.min()) > 1 - HARDLY else ""
 
     def state(self) -> dict[str, Tensor]:
         """Return every tensor that training goes on from; `restore` takes it back."""
         state = {f"machine.{name}": getattr(self.machine, name).detach() for name in NAMES}
-        state |= {f"first.{name}": value for name, value in self.first.items()}
-        state |= {f"second.{name}": value for name, value in self.second.items()}
-        state["chains"] = self.chains
+        state |= {f"first.{name}": value for name, value in self.steps.first.items()}
+        state |= {f"second.{name}": value for name, value in self.steps.second.items()}
+        state["chains"] = self.walkers.visible
+        state["still"] = self.still
+        state["exchanges"] = self.walkers.exchanges
         state["generator"] = self.generator.get_state()
-        state["updates"] = torch.tensor(self.updates)
-        if self.offset_v is not None and self.offset_h is not None:
-            state |= {"offset_v": self.offset_v, "offset_h": self.offset_h}
+        state["counts"] = torch.tensor(
+            [self.updates, self.seen.rows, self.seen.dropped, self.walkers.rounds]
+        )
+        known = {
+            "hidden": self.walkers.hidden,
+            "offset_v": self.offsets.visible,
+            "offset_h": self.offsets.hidden,
+            "activity": self.activity,
+        }
+        state |= {name: value for name, value in known.items() if value is not None}
         return {name: value.clone().contiguous() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from `state()`, bit for bit."""
+        """Go on from `state()`, bit for bit.
+
+        Raises:
+            ValueError: the state is another machine's.
+        """
         for name in NAMES:
-            getattr(self.machine, name).copy_(state[f"machine.{name}"])
-        self.first = {n: state[f"first.{n}"] for n in NAMES if f"first.{n}" in state}
-        self.second = {n: state[f"second.{n}"] for n in NAMES if f"second.{n}" in state}
-        self.chains = state["chains"]
-        self.generator.set_state(state["generator"])
-        self.updates = int(state["updates"])
-        self.offset_v, self.offset_h = state.get("offset_v"), state.get("offset_h")
+            own, saved = getattr(self.machine, name), state[f"machine.{name}"]
+            if own.shape != saved.shape:
+                raise ValueError(
+                    f"the saved {name} is {tuple(saved.shape)}, this machine's {tuple(own.shape)}: "
+                    "the state is of another machine"
+                )
+            own.copy_(saved)
+        copies = {name: value.clone() for name, value in state.items()}
+        self.steps.first = {n: copies[f"first.{n}"] for n in NAMES if f"first.{n}" in state}
+        self.steps.second = {n: copies[f"second.{n}"] for n in NAMES if f"second.{n}" in state}
+        self.walkers.visible, self.walkers.hidden = copies["chains"], copies.get("hidden")
+        self.walkers.exchanges, self.still = copies["exchanges"], copies["still"]
+        self.generator.set_state(copies["generator"])
+        self.updates, rows, dropped, self.walkers.rounds = copies["counts"].tolist()
+        self.seen = Seen(rows, dropped)
+        self.offsets = Offsets(copies.get("offset_v"), copies.get("offset_h"))
+        self.activity = copies.get("activity")
 
+    @classmethod
+    def resume(cls, state: dict[str, Tensor], card: dict[str, Any], device: str = "cpu") -> Self:
+        """Rebuild the learner that `state()` and `card()` told of, and go on bit for bit.
 
-def _outer(rows: Tensor, hidden: Tensor) -> Tensor:
-    """Mean over rows of v h', (V, H)."""
-    return rows.T @ hidden / len(rows)
+        Raises:
+            ValueError: it was saved on another kind of device, whose draws differ.
+        """
+        if torch.device(device).type != card["device"]:
+            raise ValueError(
+                f"this training was begun on {card['device']} and its draws cannot go on on "
+                f"{device}; resume it there"
+            )
+        machine = RBM.of(card["architecture"]).to(device)
+        how = Training(**card["training"])
+        learner = cls(machine, machine.vbias.expand(1, -1), torch.Generator(device), how)
+        learner.restore(state)
+        return learner

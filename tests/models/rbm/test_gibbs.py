@@ -11,8 +11,9 @@ import torch
 from scipy.stats import chi2  # type: ignore[import-untyped]
 from torch import Tensor
 
-from models.rbm.machine import RBM, Visible
+from models.rbm.machine import RBM
 from models.rbm.partition import hidden_log_weight
+from models.rbm.units import Visible
 from tests.machines import HIDDEN, VISIBLE, machine, states
 
 CHAINS = 40_009

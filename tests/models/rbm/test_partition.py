@@ -5,17 +5,16 @@ import math
 import pytest
 import torch
 
-from models.rbm.machine import RBM, Visible
-from models.rbm.partition import (
+from models.rbm.annealing import (
     Bracket,
     LogZ,
     bracketed,
-    hidden_log_weight,
     log_z_ais,
-    log_z_base,
-    log_z_exact,
     log_z_reverse_ais,
 )
+from models.rbm.machine import RBM
+from models.rbm.partition import hidden_log_weight, log_z_base, log_z_exact
+from models.rbm.units import Visible
 from tests.machines import VISIBLE, machine, states
 
 WIDE, MANY = 17, 11

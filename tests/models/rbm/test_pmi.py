@@ -14,6 +14,7 @@ from models.rbm.gaussian import log_density, pointwise_mutual_information
 from models.rbm.machine import RBM
 from models.rbm.partition import hidden_log_weight, log_z_exact
 from models.rbm.pmi import JointMachine, exact_log_sum, joint_machine, tap_log_sum
+from models.rbm.settings import Training
 from models.rbm.training import Learner
 from models.rbm.whitening import Whitener, fit_whitener
 
@@ -166,7 +167,7 @@ def test_on_a_trained_machine_tap_is_within_a_tenth_of_a_nat_and_ranks_alike() -
     white = whitener.transform(rows)
     made = RBM(whitener.n_kept, 11)
     made.initialise(white, generator)
-    taught = Learner(made, white[:128].clone(), generator)
+    taught = Learner(made, white[:128].clone(), generator, Training())
     for step in range(500):
         at = torch.randint(len(white), (128,), generator=generator)
         taught.update(white[at], 0.02 * (1 - step / 510))

@@ -1,0 +1,137 @@
+"""Where an update's model rows come from: CD, persistent chains, or chains at several temperatures.
+
+M chains, T temperatures. The model's statistics take the hiddens' means, and a chain goes on from
+hiddens drawn at its end: the next update then needs no product to find them, so that CD-1 and PCD-1
+cost the same three products. Temperatures scale W alone, from 0 where a sweep draws independent
+rows (parallel tempering of RBMs: Desjardins et al. 2010; Cho, Raiko and Ilin 2010).
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from models.rbm.machine import RBM
+
+EXCHANGE_MEMORY = 0.95
+
+
+@dataclass(slots=True)
+class Chains:
+    """Chains that run on from update to update.
+
+    Attributes:
+        visible: (T M, V), all of one temperature together, the coldest (all of W) last.
+        temperatures: T.
+        hidden: (T M, H), drawn given `visible`; none before the first update.
+        exchanges: (T - 1,), the share of offered exchanges between neighbours that were taken, a
+            moving average.
+        rounds: of exchanges so far.
+    """
+
+    visible: Tensor
+    temperatures: int = 1
+    hidden: Tensor | None = None
+    exchanges: Tensor = field(default_factory=lambda: torch.zeros(0))
+    rounds: int = 0
+
+    def __post_init__(self) -> None:
+        self.visible = self.visible.repeat(self.temperatures, 1)
+        self.exchanges = torch.full((self.temperatures - 1,), 0.5, dtype=torch.float64)
+
+    @property
+    def coldest(self) -> Tensor:
+        """(M, V), the chains of the machine itself."""
+        return self.visible[len(self.visible) * (self.temperatures - 1) // self.temperatures :]
+
+    def advance(self, machine: RBM, generator: torch.Generator, k: int) -> tuple[Tensor, Tensor]:
+        """Take k sweeps and exchange states between temperatures.
+
+        Returns:
+            The coldest chains' visibles (M, V) and the means of their hiddens (M, H).
+        """
+        beta = self._betas() if self.temperatures > 1 else None
+        if self.hidden is None:
+            pulled = machine.field(self.visible)
+            self.hidden = machine.hiddens.draw_(_pull_(machine, pulled, beta), generator)
+        self.visible, pulled = walk(machine, self.hidden, generator, k, beta)
+        if beta is not None:
+            self._exchange(machine, pulled, beta, generator)
+        _pull_(machine, pulled, beta)
+        coldest = self.coldest
+        mean = machine.hiddens.mean_(pulled[-len(coldest) :].clone())
+        self.hidden = machine.hiddens.draw_(pulled, generator)
+        return coldest, mean
+
+    def _betas(self) -> Tensor:
+        """(T M, 1), what scales W for each chain."""
+        ladder = torch.linspace(0, 1, self.temperatures, dtype=self.visible.dtype)
+        each = len(self.visible) // self.temperatures
+        return ladder.repeat_interleave(each)[:, None].to(self.visible.device)
+
+    def _exchange(
+        self, machine: RBM, pulled: Tensor, beta: Tensor, generator: torch.Generator
+    ) -> None:
+        """Offer every other pair of neighbours to exchange states, chain by chain."""
+        states, fields, betas = (
+            whole.view(self.temperatures, -1, whole.shape[1])
+            for whole in (self.visible, pulled, beta)
+        )
+        for hot, cold in list(pairwise(range(self.temperatures)))[self.rounds % 2 :: 2]:
+            # With W scaled by beta, log p(v) is -(own energy) + the sum of log integrals: the own
+            # energies cancel between the two.
+            gain = sum(
+                sign
+                * machine.hiddens.log_integral(machine.hbias + betas[at] * fields[whose]).sum(-1)
+                for sign, at, whose in (
+                    (1, hot, cold),
+                    (1, cold, hot),
+                    (-1, hot, hot),
+                    (-1, cold, cold),
+                )
+            )
+            chance = torch.exp(torch.as_tensor(gain)).clamp(max=1)
+            uniform = torch.rand(
+                chance.shape, generator=generator, dtype=chance.dtype, device=chance.device
+            )
+            taken = uniform < chance
+            for pair in (states, fields):
+                kept = pair[hot].clone()
+                pair[hot] = torch.where(taken[:, None], pair[cold], kept)
+                pair[cold] = torch.where(taken[:, None], kept, pair[cold])
+            share = float(taken.double().mean())
+            self.exchanges[hot].mul_(EXCHANGE_MEMORY).add_((1 - EXCHANGE_MEMORY) * share)
+        self.rounds += 1
+
+
+@torch.no_grad()
+def walk(
+    machine: RBM, hidden: Tensor, generator: torch.Generator, k: int, beta: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Take k sweeps h -> v from hiddens (N, H), with W scaled by `beta` (N, 1) where given.
+
+    Returns:
+        The last visibles (N, V) and W' S^-1 v of them (N, H).
+    """
+    visible = hidden.new_empty(len(hidden), machine.n_visible)
+    pulled = hidden.clone()
+    place = 0
+    for rows, on in zip(machine.cached(visible), machine.cached(pulled), strict=True):
+        scale = None if beta is None else beta[place : place + len(rows)]
+        place += len(rows)
+        for sweep in range(k):
+            if sweep:
+                machine.hiddens.draw_(_pull_(machine, on, scale), generator)
+            if scale is None:
+                torch.addmm(machine.vbias, on, machine.weight.T, out=rows)
+            else:
+                torch.mm(on, machine.weight.T, out=rows).mul_(scale).add_(machine.vbias)
+            machine.visibles.draw_(rows, machine.log_var, generator)
+            torch.mm(machine.scaled(rows), machine.weight, out=on)
+    return visible, pulled
+
+
+def _pull_(machine: RBM, pulled: Tensor, beta: Tensor | None) -> Tensor:
+    """Turn W' S^-1 v into all that acts on the hiddens, in place."""
+    return (pulled if beta is None else pulled.mul_(beta)).add_(machine.hbias)
