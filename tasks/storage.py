@@ -216,8 +216,9 @@ class Lake:
                 f"batch {batch!r} has no plan in {self.root} (batches there: {known}); "
                 "run ingestion on it first"
             )
-        count = int(self.read_json(self.plan_record(batch))["shards"])
-        return [Shard(batch, f"{number:05d}") for number in range(count)]
+        record = self.read_json(self.plan_record(batch))
+        digits = int(record.get("digits", 5))
+        return [Shard(batch, f"{number:0{digits}d}") for number in range(int(record["shards"]))]
 
     def commit(  # noqa: PLR0913  # a record has these six facts
         self,

@@ -2,8 +2,9 @@
 
 An input is a URL table (.parquet .csv .tsv .json .jsonl .txt, .gz too), an archive (.warc .wat, .gz
 too), an HTML file, a folder or a pattern of one of these, or a start page; files may lie on any
-store that fsspec knows, and so may the lake. The last line of stdout is a summary in JSON; all else
-is said on stderr. Run again it finishes what is left.
+store that fsspec knows, and so may the lake. Options of img2dataset may be written as it has them;
+docs/from-img2dataset.md lists what each comes to. The last line of stdout is a summary in JSON; all
+else is said on stderr. Run again it finishes what is left.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.commands import run_command
 from tasks.errors import InputError
@@ -24,6 +26,7 @@ from tasks.ingestion.planning import RUN, STAGE, candidates_left
 from tasks.ingestion.retrying import retry_source
 from tasks.ingestion.sampling import estimate, sampled
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.spellings import in_our_words
 from tasks.ingestion.stage import plan
 from tasks.ingestion.summary import Summary, summarise
 from tasks.ingestion.tally import Tally
@@ -33,10 +36,12 @@ from tasks.storage import Lake, Shard, open_lake
 
 def main(given: Sequence[str]) -> None:
     """Run the command; exit with 1 when it all worked and yet no picture is stored."""
-    arguments = _parser().parse_args(given)
+    arguments = _parser().parse_args(in_our_words(given))
     how = settings_from_options(Ingestion, vars(arguments))
     if arguments.processes < 1:
         raise InputError(f"processes is 1 or more, not {arguments.processes}")
+    if arguments.thread_count is not None:
+        how = replace(how, concurrency=arguments.thread_count * arguments.processes)
     *inputs, root = arguments.places
     if arguments.sample is not None:
         source = _source(arguments, inputs)
@@ -66,7 +71,8 @@ def main(given: Sequence[str]) -> None:
 
 
 def _source(arguments: argparse.Namespace, inputs: list[str]) -> Source:
-    kinds = {place: kind_of(place) for place in inputs}
+    is_table = bool(arguments.input_format)
+    kinds = {place: "tables" if is_table else kind_of(place) for place in inputs}
     places = {
         kind: tuple(place for place in inputs if kinds[place] == kind)
         for kind in ("pages", "archives", "tables")
@@ -114,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", default="web", help="who wrote the texts: web or human")
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="one a core by default"
+    )
+    parser.add_argument(
+        "--thread-count",
+        type=int,
+        metavar="N",
+        help="requests under way at once in each process, in place of --concurrency",
     )
     parser.add_argument(
         "--sample",

@@ -95,9 +95,10 @@ class AdditionalColumns:
         """
         return pa.schema([pa.field(name, self._type(name)) for name in self.names])
 
-    def beside(self, known: pa.Schema) -> pa.Schema:
-        """Return a schema with these columns behind its own."""
-        return pa.schema([*known, *self.schema()])
+    def beside(self, known: pa.Schema, text: str = "") -> pa.Schema:
+        """Return a schema with these columns behind its own, and one of text if it lacks that."""
+        more = [pa.field(text, pa.string())] if text and text not in known.names else []
+        return pa.schema([*known, *more, *self.schema()])
 
     def _type(self, name: str) -> pa.DataType:
         known = self._types.get(name, pa.null())

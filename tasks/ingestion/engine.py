@@ -24,7 +24,7 @@ from tasks.ingestion.planning import RUN, STAGE, Planned
 from tasks.ingestion.recording import OpenShard
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.tally import Tally
-from tasks.ingestion.verifying import mismatch
+from tasks.ingestion.verifying import further_hash, mismatch
 from tasks.ingestion.warc import warc_body
 from tasks.rows import Outcome
 from tasks.storage import Lake, Shard
@@ -205,6 +205,7 @@ def _picture(entry: Planned, fetched: Fetched, how: Ingestion) -> Picture:
         return Picture(fetched.outcome, b"", fetched.message, {})
     body = fetched.body
     facts: dict[str, Any] = {"sha256": sha256(body).hexdigest(), "bytes": len(body)}
+    facts |= further_hash(how.compute_hash, body)
     if entry.expected_hash and how.verify_hash != "off":
         message = mismatch(entry.expected_hash, body, facts["sha256"])
         facts["hash_matches"] = not message

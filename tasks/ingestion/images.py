@@ -49,7 +49,7 @@ def stored_picture(content: bytes, how: Ingestion, boxes: Sequence[Box] = ()) ->
     columns: dict[str, Any] = {}
     try:
         header = read_header(content)
-        columns |= _described(header)
+        columns |= _described(header, how)
         check_header(header, how)
         if not boxes and _is_stored_as_it_came(content, header, how):
             kept, extension = content, EXTENSIONS[header.format]
@@ -111,12 +111,12 @@ def _upright(
     return upright(blurred(pixels, boxes) if boxes else pixels, header.orientation)
 
 
-def _described(header: Header) -> dict[str, Any]:
+def _described(header: Header, how: Ingestion) -> dict[str, Any]:
     return {
         "format": header.format,
         "mode": header.mode,
         "n_frames": header.n_frames,
-        "exif": json.dumps(header.exif, sort_keys=True),
+        "exif": json.dumps(header.exif, sort_keys=True) if how.extract_exif else None,
         "original_width": header.width,
         "original_height": header.height,
     }

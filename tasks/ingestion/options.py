@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar, get_type_hints
 
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.spellings import listed
 
 Settings = TypeVar("Settings", Ingestion, Source)
 
@@ -34,7 +35,7 @@ def add_options(
             elif kind in (int, float, str):
                 given |= {"type": kind, "metavar": kind.__name__.upper()}
             else:
-                given |= {"type": _listed, "metavar": "A,B,…"}
+                given |= {"type": listed, "metavar": "A,B,…"}
             group.add_argument(f"--{field.name.replace('_', '-')}", **given)
 
 
@@ -49,10 +50,6 @@ def settings_from_options(
     known = {field.name for field in fields(settings)}
     chosen = {name: value for name, value in given.items() if name in known}
     return settings(**{**chosen, **more})
-
-
-def _listed(value: str) -> tuple[str, ...]:
-    return tuple(filter(None, value.split(",")))
 
 
 def _default(field: "Field[Any]") -> Any:

@@ -92,9 +92,9 @@ def open_bytes(path: str) -> IO[bytes]:
     return opened
 
 
-def open_text(path: str) -> IO[str]:
-    """Open a file of any store as its UTF-8 text, out of a .gz if it is one."""
-    packed = "gzip" if path.lower().endswith(".gz") else None
+def open_text(path: str, *, is_packed: bool) -> IO[str]:
+    """Open a file of any store as its UTF-8 text, out of gzip where it is packed in that."""
+    packed = "gzip" if is_packed else None
     opened = fsspec.open(path, "rb", compression=packed).open()
     return io.TextIOWrapper(opened, encoding="utf-8-sig", newline="")
 

@@ -23,7 +23,7 @@ from tasks.errors import InputError
 from tasks.ingestion.additional import AdditionalColumns, read_as
 from tasks.ingestion.blurring import Box
 from tasks.ingestion.candidates import Candidate
-from tasks.ingestion.settings import Source
+from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.spilling import Row, in_key_order
 from tasks.ingestion.urls import BadUrlError, normalise
 from tasks.storage import Lake, Shard
@@ -66,7 +66,7 @@ def plan_candidates(
     lake: Lake,
     source: Source,
     candidates: Iterable[Candidate],
-    size: int,
+    how: Ingestion,
     additional: AdditionalColumns | None = None,
 ) -> list[Shard]:
     """Publish the plan of a batch from its candidates as they are found.
@@ -75,7 +75,7 @@ def plan_candidates(
         lake: where to.
         source: what the candidates come from.
         candidates: in any order.
-        size: entries a shard.
+        how: entries a shard, and digits of its name.
         additional: columns that the candidates carry; their types are known when all are found.
 
     Raises:
@@ -83,7 +83,7 @@ def plan_candidates(
         LakeError: the lake cannot be written or its disk is full.
     """
     with _scratch(lake, source.batch) as folder:
-        return write_plan(lake, source, merged(candidates, folder), size, additional)
+        return write_plan(lake, source, merged(candidates, folder), how, additional)
 
 
 @contextlib.contextmanager
@@ -158,7 +158,7 @@ def write_plan(
     lake: Lake,
     source: Source,
     entries: Iterable[Planned],
-    size: int,
+    how: Ingestion,
     additional: AdditionalColumns | None = None,
 ) -> list[Shard]:
     """Publish the plan of a batch; its record comes last and makes it whole.
@@ -167,7 +167,7 @@ def write_plan(
         lake: where to.
         source: what the entries came from.
         entries: in the order of keys; they may come one by one.
-        size: entries a shard.
+        how: entries a shard, and digits of its name.
         additional: columns that the entries carry; asked for their types after the first entry.
 
     Raises:
@@ -178,13 +178,13 @@ def write_plan(
     waiting = iter(entries)
     count = 0
     for number in itertools.count():
-        some = list(itertools.islice(waiting, size))
+        some = list(itertools.islice(waiting, how.shard_size))
         if not some:
             break
         count += len(some)
         kinds = columns.schema()
         listed = [_row(entry, source.kind) | _typed(entry.additional, kinds) for entry in some]
-        relative = lake.rows("plans", "", Shard(batch, f"{number:05d}"))
+        relative = lake.rows("plans", "", Shard(batch, f"{number:0{how.oom_shard_count}d}"))
         rows.write_rows(lake, relative, rows.table_of(listed, columns.beside(rows.PLANS)))
     if not count:
         raise InputError(f"batch {batch!r} would be empty: its sources hold no picture at all")
@@ -192,6 +192,7 @@ def write_plan(
         "batch": batch,
         "candidates": count,
         "shards": number,
+        "digits": how.oom_shard_count,
         "source": asdict(source),
     }
     lake.publish_json(lake.plan_record(batch), record)

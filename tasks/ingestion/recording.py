@@ -122,13 +122,13 @@ class OpenShard:
             for entry, row, place in zip(self.entries, self._rows, self._places, strict=True):
                 row["source"] = self._kind
                 if place is not None:
-                    row |= self._stored(tar, row, place)
+                    row |= self._stored(tar, row, place, how)
                     captions += _captions(shard, self._kind, entry)
         table = rows.table_of(captions, rows.CAPTIONS)
         rows.write_rows(lake, lake.rows("captions", RUN, shard), table)
         statistics = f"web/{shard.batch}/{shard.name}_stats.json"
         lake.publish_json(statistics, self._statistics())
-        table = rows.table_of(self._rows, self._additional.beside(rows.WEB))
+        table = rows.table_of(self._rows, self._additional.beside(rows.WEB, how.compute_hash))
         rows.write_rows(lake, lake.rows("web", "", shard), table)
         kept = sum(place is not None for place in self._places)
         return lake.commit(
@@ -151,9 +151,11 @@ class OpenShard:
             versions={"settings": rows.fingerprint(asdict(how))},
         )
 
-    def _stored(self, tar: ShardWriter, row: dict[str, Any], place: _Place) -> dict[str, Any]:
+    def _stored(
+        self, tar: ShardWriter, row: dict[str, Any], place: _Place, how: Ingestion
+    ) -> dict[str, Any]:
         self._spool.seek(place.offset)
-        facts = {name: row.get(name) for name in FACTS}
+        facts = {name: row.get(name) for name in (*FACTS, how.compute_hash)}
         facts |= {name: for_json(row[name]) for name in self._additional.names}
         content = self._spool.read(place.size)
         offset, size = tar.add(row["key"], content, row["caption"], facts, place.extension)

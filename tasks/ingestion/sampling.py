@@ -44,7 +44,7 @@ def sampled(lake: Lake, source: Source, how: Ingestion, size: int) -> Sampled:
             yield candidate
 
     some = heapq.nsmallest(size, counted(), key=lambda one: rows.key_of(planning.spelled(one.url)))
-    shards = planning.plan_candidates(lake, source, some, how.shard_size, additional)
+    shards = planning.plan_candidates(lake, source, some, how, additional)
     return Sampled(shards, count)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
 from tasks.ingestion.additional import check_names
+from tasks.ingestion.places import TABLES
 from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
 
 RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop", "fixed")
@@ -27,6 +28,7 @@ INTERPOLATIONS = (
 HIGHEST_QUALITY = {"jpg": 100, "png": 9, "webp": 100}
 ANIMATED = ("first", "drop")
 VERIFY_HASH = ("off", "flag", "drop")
+COMPUTE_HASH = ("sha256", "md5", "sha512")
 KINDS = ("web", "human")
 
 
@@ -36,6 +38,7 @@ class Ingestion:
 
     Attributes:
         shard_size: candidates a shard.
+        oom_shard_count: digits of a shard's name.
         image_size: pixels of the side that `resize_mode` fixes.
         resize_mode: no, border (longer side, then white to a square), keep_ratio (shorter side),
             keep_ratio_largest (longer side), center_crop (shorter side, then the middle square) or
@@ -67,6 +70,8 @@ class Ingestion:
         grace_s: seconds that a body's speed is averaged over.
         max_memory_bytes: of bodies between socket and shard, for each process; one that is larger
             than that comes alone.
+        compute_hash: md5 or sha512 for a column beside sha256, which is there in any case.
+        extract_exif: keep the EXIF tags in the rows; the picture is turned as they say anyway.
         verify_hash: what a body with another hash than its table's comes to: off (it is not looked
             at), flag (kept, its row has hash_matches false) or drop.
         retries: further tries after a failure that may pass.
@@ -81,6 +86,7 @@ class Ingestion:
     """
 
     shard_size: int = 1000
+    oom_shard_count: int = 5
     image_size: int = 256
     resize_mode: str = "keep_ratio"
     resize_only_if_bigger: bool = True
@@ -103,6 +109,8 @@ class Ingestion:
     min_bytes_per_s: int = 1024
     grace_s: float = 5.0
     max_memory_bytes: int = 16 << 20
+    compute_hash: str = "sha256"
+    extract_exif: bool = True
     verify_hash: str = "drop"
     retries: int = 2
     user_agent: str = "Caplift/0.1"
@@ -117,16 +125,17 @@ class Ingestion:
         _check_pictures(self)
         above_zero(self, "shard_size", "image_size", "max_bytes", "max_image_area")
         above_zero(self, "concurrency", "per_host_concurrency", "timeout_s", "grace_s")
-        above_zero(self, "max_memory_bytes")
+        above_zero(self, "max_memory_bytes", "oom_shard_count")
         if not re.match(r"[A-Za-z_-]", self.user_agent) or not _fits_a_header(self.agent):
             raise InputError(
                 "user_agent and contact are one line of ASCII that begins with the name which "
                 f"robots.txt knows us by, such as Caplift/0.1, not {self.agent!r}"
             )
-        if self.verify_hash not in VERIFY_HASH:
-            raise InputError(
-                f"verify_hash is one of {', '.join(VERIFY_HASH)}, not {self.verify_hash!r}"
-            )
+        for name, known in (("verify_hash", VERIFY_HASH), ("compute_hash", COMPUTE_HASH)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} is one of {', '.join(known)}, not {getattr(self, name)!r}"
+                )
         at_least(1, self, "max_aspect_ratio")
         at_least(0, self, "retries", "min_image_size", "per_host_rate", "min_bytes_per_s")
 
@@ -174,6 +183,8 @@ class Source:
         archives: WARC and WAT files, folders or patterns of them, on any store that fsspec knows.
         tables: parquet, csv, tsv, json, jsonl or txt files of URLs and texts (.gz too), folders or
             patterns of them, on any such store.
+        input_format: what all tables are, such as csv or jsonl.gz, where their names do not say;
+            of a folder only the files whose names end so are read.
         url_col: the tables' column of addresses; left out: url, image_url, src or link.
         caption_col: of texts or lists of texts, or none; left out: caption, text, alt or title.
         hash_col: of md5, sha1, sha256 or sha512 in hex that the bytes must have, or none; left out:
@@ -192,6 +203,7 @@ class Source:
     pages: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    input_format: str = ""
     url_col: str = ""
     caption_col: str = ""
     hash_col: str = ""
@@ -210,6 +222,9 @@ class Source:
             raise InputError(
                 f"batch {self.batch!r} has neither pages nor tables nor archives; give it one"
             )
+        if self.input_format and f".{self.input_format}" not in TABLES:
+            known = ", ".join(suffix.removeprefix(".") for suffix in TABLES)
+            raise InputError(f"input_format is one of {known}, not {self.input_format!r}")
         check_names(self.carried)
         if self.carried and not self.tables:
             raise InputError(

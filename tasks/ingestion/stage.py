@@ -41,10 +41,10 @@ def plan(lake: Lake, source: Source, how: Ingestion) -> list[Shard]:
     if source.retry_of:
         entries = failed_candidates(lake, source.retry_of)
         carried = plan_of(lake, lake.planned(source.retry_of)[0]).additional
-        return planning.write_plan(lake, source, entries, how.shard_size, carried)
+        return planning.write_plan(lake, source, entries, how, carried)
     additional = AdditionalColumns(source.carried)
     candidates = candidates_of(source, how, additional)
-    return planning.plan_candidates(lake, source, candidates, how.shard_size, additional)
+    return planning.plan_candidates(lake, source, candidates, how, additional)
 
 
 def candidates_of(
@@ -66,4 +66,4 @@ def candidates_of(
         source.url_col, source.caption_col, source.hash_col, additional, source.bbox_col
     )
     for place in source.tables:
-        yield from table_candidates(place, columns)
+        yield from table_candidates(place, columns, source.input_format)

@@ -9,7 +9,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,13 +31,21 @@ BETWEEN = re.compile(r"[ \t\r\n,]*+")
 # What damaged parquet, CSV and JSON end with, beside what damaged files do.
 DAMAGE = (pa.ArrowException, csv.Error, RecursionError)
 
+Opened = Callable[[str], IO[str]]
 Cells = tuple[Any, Any, Any, dict[str, Any]]  # URL, text or texts, hash, additional columns
 
 
-def table_candidates(place: str, columns: Columns | None = None) -> Iterator[Candidate]:
+def table_candidates(
+    place: str, columns: Columns | None = None, input_format: str = ""
+) -> Iterator[Candidate]:
     """Yield the candidates of a table, or of all tables of a folder or a pattern, in order.
 
     A list of captions gives one candidate each.
+
+    Args:
+        place: of the tables.
+        columns: that are read.
+        input_format: what they are, such as "csv.gz"; empty: what their names say.
 
     Raises:
         InputError: a table is missing, damaged, of an unknown kind or lacks a column; none of them
@@ -45,8 +53,9 @@ def table_candidates(place: str, columns: Columns | None = None) -> Iterator[Can
     """
     chosen = columns or Columns()
     count = 0
-    for path in files_of(place, TABLES):
-        read = functools.partial(_reader_of(path), columns=chosen)
+    suffix = f".{input_format}" if input_format else ""
+    for path in files_of(place, (suffix,) if suffix else TABLES):
+        read = functools.partial(_reader_of(path, suffix or named(path)), columns=chosen)
         for cells in reading("URL table", path, read, DAMAGE):
             count += 1
             yield from _candidates(path, count, cells, chosen.bbox)
@@ -54,21 +63,26 @@ def table_candidates(place: str, columns: Columns | None = None) -> Iterator[Can
         raise InputError(f"the URL table {place} is empty; it wants rows with a url and a caption")
 
 
-def _reader_of(path: str) -> Callable[..., Iterable[Cells]]:
-    name = named(path).removesuffix(".gz")
+def _reader_of(path: str, called: str) -> Callable[..., Iterable[Cells]]:
+    """Return what reads a table that is called so."""
+    name = called.removesuffix(".gz")
+    opened = functools.partial(open_text, is_packed=called.endswith(".gz"))
     readers: dict[str, Callable[..., Iterable[Cells]]] = {
         ".parquet": _parquet,
-        ".csv": functools.partial(_separated, separator=","),
-        ".tsv": functools.partial(_separated, separator="\t"),
-        ".jsonl": functools.partial(_objects, objects_of=_json_lines),
-        ".ndjson": functools.partial(_objects, objects_of=_json_lines),
-        ".json": functools.partial(_objects, objects_of=_json_list),
-        ".txt": _lines,
+        ".csv": functools.partial(_separated, opened=opened, separator=","),
+        ".tsv": functools.partial(_separated, opened=opened, separator="\t"),
+        ".jsonl": functools.partial(_objects, opened=opened, objects_of=_json_lines),
+        ".ndjson": functools.partial(_objects, opened=opened, objects_of=_json_lines),
+        ".json": functools.partial(_objects, opened=opened, objects_of=_json_list),
+        ".txt": functools.partial(_lines, opened=opened),
     }
     for suffix, reader in readers.items():
         if name.endswith(suffix):
             return reader
-    raise InputError(f"{path} is no URL table; its name ends in one of {', '.join(readers)}")
+    raise InputError(
+        f"{path} is no URL table; its name ends in one of {', '.join(readers)}, or input_format "
+        "says what it is"
+    )
 
 
 def _parquet(path: str, *, columns: Columns) -> Iterator[Cells]:
@@ -92,8 +106,8 @@ def _parquet(path: str, *, columns: Columns) -> Iterator[Cells]:
             yield from zip(url, text, digest, more if kept else [{}] * batch.num_rows, strict=True)
 
 
-def _separated(path: str, *, separator: str, columns: Columns) -> Iterator[Cells]:
-    with open_text(path) as file:
+def _separated(path: str, *, opened: Opened, separator: str, columns: Columns) -> Iterator[Cells]:
+    with opened(path) as file:
         lines = csv.reader(file, delimiter=separator)
         header = next(lines, None)
         if header is None:
@@ -114,55 +128,58 @@ def _separated(path: str, *, separator: str, columns: Columns) -> Iterator[Cells
 
 
 def _objects(
-    path: str, *, objects_of: Callable[[str], Iterator[Any]], columns: Columns
+    path: str,
+    *,
+    opened: Opened,
+    objects_of: Callable[[str, IO[str]], Iterator[Any]],
+    columns: Columns,
 ) -> Iterator[Cells]:
     @functools.lru_cache(64)
     def names_of(keys: tuple[str, ...]) -> Names:
         return found_columns(path, keys, columns)
 
     seen = Seen(path, columns.additional)
-    for number, row in enumerate(objects_of(path), start=1):
-        if not isinstance(row, Mapping):
-            raise InputError(f"row {number} of {path} is no JSON object: {row!s:.80}")
-        names = names_of(tuple(row))
-        kept = {name: storable(row.get(here)) for name, here in names.additional}
-        seen.row(row, names, kept)
-        yield row[names.url], row.get(names.caption), row.get(names.hash), kept
+    with opened(path) as file:
+        for number, row in enumerate(objects_of(path, file), start=1):
+            if not isinstance(row, Mapping):
+                raise InputError(f"row {number} of {path} is no JSON object: {row!s:.80}")
+            names = names_of(tuple(row))
+            kept = {name: storable(row.get(here)) for name, here in names.additional}
+            seen.row(row, names, kept)
+            yield row[names.url], row.get(names.caption), row.get(names.hash), kept
     seen.end()
 
 
-def _json_lines(path: str) -> Iterator[Any]:
-    with open_text(path) as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line)
+def _json_lines(path: str, file: IO[str]) -> Iterator[Any]:  # noqa: ARG001  # as of a list
+    for line in file:
+        if line.strip():
+            yield json.loads(line)
 
 
-def _json_list(path: str) -> Iterator[Any]:
+def _json_list(path: str, file: IO[str]) -> Iterator[Any]:
     """Yield the objects of a JSON list without holding the list."""
     decoder = json.JSONDecoder()
-    with open_text(path) as file:
-        held = file.read(CHARS_A_READ)
-        position = _past(BLANKS, held, 0)
-        if position < len(held) and held[position] != "[":
-            raise InputError(
-                f"the URL table {path} begins with {held[position:][:20]!r}; a .json table is one "
-                "list of objects, [{…}, {…}], and one object a line is called .jsonl"
-            )
-        position += 1
-        while True:
-            position = _past(BETWEEN, held, position)
-            if held.startswith("]", position):
-                return
-            try:
-                found, position = decoder.raw_decode(held, position)
-            except json.JSONDecodeError:
-                more = file.read(CHARS_A_READ)
-                if not more or len(held) - position > MAX_OBJECT_CHARS:
-                    raise
-                held, position = held[position:] + more, 0
-            else:
-                yield found
+    held = file.read(CHARS_A_READ)
+    position = _past(BLANKS, held, 0)
+    if position < len(held) and held[position] != "[":
+        raise InputError(
+            f"the URL table {path} begins with {held[position:][:20]!r}; a .json table is one "
+            "list of objects, [{…}, {…}], and one object a line is called .jsonl"
+        )
+    position += 1
+    while True:
+        position = _past(BETWEEN, held, position)
+        if held.startswith("]", position):
+            return
+        try:
+            found, position = decoder.raw_decode(held, position)
+        except json.JSONDecodeError:
+            more = file.read(CHARS_A_READ)
+            if not more or len(held) - position > MAX_OBJECT_CHARS:
+                raise
+            held, position = held[position:] + more, 0
+        else:
+            yield found
 
 
 def _past(blanks: re.Pattern[str], text: str, position: int) -> int:
@@ -170,10 +187,10 @@ def _past(blanks: re.Pattern[str], text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def _lines(path: str, *, columns: Columns) -> Iterator[Cells]:
+def _lines(path: str, *, opened: Opened, columns: Columns) -> Iterator[Cells]:
     there = tuple((name, "") for name in columns.additional.names)
     all_there(path, ("url",), Names("url", "", "", there))
-    with open_text(path) as file:
+    with opened(path) as file:
         for line in file:
             if line.strip():
                 yield line, None, None, {}

@@ -23,3 +23,8 @@ def mismatch(expected: str, body: bytes, sha256: str) -> str:
     kind = KINDS[len(expected)]
     found = sha256 if kind == "sha256" else hashlib.new(kind, body).hexdigest()
     return "" if found == expected else f"expected {kind} {expected[:12]}, got {found[:12]}"
+
+
+def further_hash(kind: str, body: bytes) -> dict[str, str]:
+    """Return the column of a hash beside sha256, in hex; none when that is the kind."""
+    return {} if kind == "sha256" else {kind: hashlib.new(kind, body).hexdigest()}

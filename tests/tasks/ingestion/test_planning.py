@@ -11,10 +11,11 @@ from tasks import rows
 from tasks.errors import InputError, LakeError
 from tasks.ingestion import planning, plans, spilling
 from tasks.ingestion.candidates import Candidate
-from tasks.ingestion.settings import Source
+from tasks.ingestion.settings import Ingestion, Source
 from tasks.storage import Lake, Shard
 
 SOURCE = Source(batch="web", tables=("t.csv",))
+HOW = Ingestion(shard_size=11)
 
 
 def some_candidates(count: int) -> list[Candidate]:
@@ -115,7 +116,7 @@ def test_an_address_keeps_a_thousand_texts(tmp_path: Path) -> None:
 
 def test_a_plan_is_read_as_it_was_written_and_shards_are_full(lake: Lake) -> None:
     candidates = [*some_candidates(101), Candidate("http://b.org/", "", "", "", "", "b.warc", 0)]
-    shards = planning.plan_candidates(lake, SOURCE, candidates, 11)
+    shards = planning.plan_candidates(lake, SOURCE, candidates, HOW)
     read = [plans.read_plan(lake, shard) for shard in shards]
     assert {len(entries) for entries in read[:-1]} == {11}
     assert len(read[-1]) <= 11
@@ -130,7 +131,7 @@ def test_a_plan_is_read_as_it_was_written_and_shards_are_full(lake: Lake) -> Non
 
 def test_a_plan_of_nothing_is_one_line_and_writes_nothing(lake: Lake) -> None:
     with pytest.raises(InputError, match="would be empty"):
-        planning.plan_candidates(lake, SOURCE, [], 11)
+        planning.plan_candidates(lake, SOURCE, [], HOW)
     assert not list(Path(lake.root).iterdir())
 
 
@@ -144,7 +145,7 @@ def test_a_source_that_fails_late_leaves_nothing(
         raise InputError("row 32 is damaged")
 
     with pytest.raises(InputError, match="row 32"):
-        planning.plan_candidates(lake, SOURCE, given(), 11)
+        planning.plan_candidates(lake, SOURCE, given(), HOW)
     assert not list(Path(lake.root).iterdir())
 
 
@@ -157,13 +158,13 @@ def test_what_a_killed_planning_left_is_not_in_the_next_plan(
     (left / key[:2]).write_bytes(b"rubbish")
     monkeypatch.setattr(spilling, "MAX_ROWS", 1)
     one = Candidate("http://a.org/1", "boat", "")
-    (shard,) = planning.plan_candidates(lake, SOURCE, [one], 11)
+    (shard,) = planning.plan_candidates(lake, SOURCE, [one], HOW)
     assert [entry.url for entry in plans.read_plan(lake, shard)] == ["http://a.org/1"]
     assert not left.exists()
 
 
 def test_a_plan_holds_for_sources_that_say_the_same_in_more_words(lake: Lake) -> None:
-    planning.plan_candidates(lake, SOURCE, some_candidates(11), 11)
+    planning.plan_candidates(lake, SOURCE, some_candidates(11), HOW)
     record = lake.read_json("plans/web/plan.json")
     del record["source"]["max_pages"]  # as if written before there was such a setting
     lake.publish_json("plans/web/plan.json", record)
@@ -173,7 +174,7 @@ def test_a_plan_holds_for_sources_that_say_the_same_in_more_words(lake: Lake) ->
 
 
 def test_a_plan_of_another_version_is_one_line(lake: Lake) -> None:
-    (shard,) = planning.plan_candidates(lake, SOURCE, some_candidates(5), 11)
+    (shard,) = planning.plan_candidates(lake, SOURCE, some_candidates(5), HOW)
     relative = lake.rows("plans", "", shard)
     rows.write_rows(lake, relative, rows.read_rows(lake, relative, ["key", "url"]))
     with pytest.raises(LakeError, match=r"00000\.parquet"):
