@@ -9,6 +9,7 @@ SITE ?= default
 FOLDER ?= demo
 SITE_PORT ?= 8037
 SEEDS ?= 3
+PICTURES ?= 3000
 BENCH ?=
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
@@ -22,7 +23,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt bench-ingest bench-plan bench-signals bench-duplicates bench-decode clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-decode clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -63,6 +64,9 @@ answers: $(INSTALLED)  ## the README's questions, asked of the finished demo
 
 experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from SEEDS other seeds
 	@$(BIN)/python tests/experiments/capfilt.py $(FOLDER)/$(SITE)/lake --seeds $(SEEDS)
+
+experiment-rbm: $(INSTALLED)  ## captions of the finished demo chosen in every way: what is the RBM worth?
+	@$(BIN)/python tests/experiments/rbm/run.py $(FOLDER)/$(SITE)/lake --pictures $(PICTURES) --seeds $(SEEDS) --figure docs/experiment-rbm.svg
 
 bench-ingest: $(INSTALLED)  ## ingest beside img2dataset, CPU-ms a URL; BENCH="--urls 500" and the like
 	@$(BIN)/python tests/benchmarks/ingest/bench.py $(BENCH)

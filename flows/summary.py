@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tasks.errors import InputError
 from tasks.storage import Lake
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,21 @@ def write_summary(lake: Lake, result: PipelineResult) -> str:
 def summary_path(run: str) -> str:
     """Return where the summary of a run lies in the lake."""
     return f"runs/{run}/summary.json"
+
+
+def finished_summary(lake: Lake) -> str:
+    """Return where the summary of the lake's one finished run lies.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    found = lake.glob("runs/*/summary.json")
+    if len(found) != 1:
+        raise InputError(
+            f"{lake.root} has {len(found)} finished pipeline runs where one is needed; run "
+            "`make demo` in a folder of its own first"
+        )
+    return found[0]
 
 
 def read_summary(lake: Lake, path: str) -> PipelineResult:

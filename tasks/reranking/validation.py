@@ -71,7 +71,7 @@ def validate_weights(
     stored = {p.key: p for shard in shards for p in shard_pictures(lake, shard)}
     pictures = [stored[key] for key in candidates.keys]
     try:
-        found = judged(lake, loaded, pictures, candidates, _human_texts(lake, shards))
+        found = judged(lake, loaded, pictures, candidates, human_texts(lake, shards))
     except ValueError as error:
         raise InputError(f"batch {batch} cannot tell weights: {error}") from error
     validation = held_out(candidates.keys, HALF)
@@ -162,7 +162,8 @@ def _first_shards(lake: Lake, batch: str) -> list[Shard]:
     return found
 
 
-def _human_texts(lake: Lake, shards: Sequence[Shard]) -> dict[str, list[str]]:
+def human_texts(lake: Lake, shards: Sequence[Shard]) -> dict[str, list[str]]:
+    """Return what people said of each picture, by key; pictures nobody described are left out."""
     found: dict[str, list[str]] = {}
     for shard in shards:
         path = lake.rows("captions", "ingestion", shard)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from flows.plan import Plan
 from flows.runs import run_name
-from flows.summary import PipelineResult, read_summary
+from flows.summary import PipelineResult, finished_summary, read_summary
 from tasks.checkpoints import newest
 from tasks.commands import run_command
 from tasks.errors import InputError, ModelError
@@ -88,14 +88,9 @@ def finished_demo(lake: Lake) -> tuple[Plan, PipelineResult]:
     Raises:
         InputError: there is none, or more than one.
     """
-    found = lake.glob("runs/*/summary.json")
-    if len(found) != 1:
-        raise InputError(
-            f"{lake.root} has {len(found)} finished pipeline runs where one is needed; run "
-            "`make demo` in a folder of its own first"
-        )
-    plan = lake.read_json(found[0].replace("summary.json", "plan.json"))
-    return settings_from(Plan, plan), read_summary(lake, found[0])
+    found = finished_summary(lake)
+    plan = lake.read_json(found.replace("summary.json", "plan.json"))
+    return settings_from(Plan, plan), read_summary(lake, found)
 
 
 def main(arguments: Sequence[str]) -> None:

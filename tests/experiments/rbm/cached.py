@@ -1,0 +1,137 @@
+"""Everything that is made once and then only read: candidates, their scores, their vectors."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from flows.summary import finished_summary
+from models.decoding import Decoding
+from tasks import rows
+from tasks.capfilt import CapFilt, caption_shard, score_shard
+from tasks.embedding import Embedding, embed_shard
+from tasks.errors import InputError
+from tasks.pair_scores import score_pairs
+from tasks.progress import track
+from tasks.rbm import RbmFit, fit_rbm
+from tasks.storage import Lake, Shard, open_lake
+from tests.experiments.rbm.pictures import drawn_pictures
+
+log = logging.getLogger("tasks.experiment")
+
+BEAM = CapFilt(decoding=Decoding(method="beam", beams=3, repetition_penalty=1.0))
+DRAWN = CapFilt(captions_per_image=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Addresses of the demo's models by the part they take."""
+
+    writer: str
+    scorer: str
+    judge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """Where everything lies.
+
+    Attributes:
+        lake: the experiment's own, below the demo's; the demo's catalogue does not see it.
+        shards: of the pictures.
+        models: who wrote, scored and judges.
+        captions: the runs of the candidates, the beam's first.
+        scores: the filter's run.
+        vectors: of the candidates, by the scorer.
+        training: of the pairs that machines are fitted on, by the scorer.
+        batches: whose pairs these are.
+    """
+
+    lake: Lake
+    shards: tuple[Shard, ...]
+    models: Models
+    captions: tuple[str, str]
+    scores: str
+    vectors: str
+    training: str
+    batches: tuple[str, ...]
+
+
+def cache(demo: Lake, count: int, scorer: str, judge: str) -> Cached:
+    """Draw the pictures, write the candidates, score and embed them; what is there is kept.
+
+    Args:
+        demo: the lake of a finished demo.
+        count: pictures.
+        scorer: which of its models gives ITM, ITC and the vectors.
+        judge: which of them retrieves.
+
+    Raises:
+        InputError: the models are not three different ones of the demo.
+    """
+    lake = open_lake(demo.path("experiments/rbm"), create=True)
+    summary = demo.read_json(finished_summary(demo))
+    models = _models(demo, summary["models"], scorer, judge)
+    shards = tuple(drawn_pictures(lake, count))
+    named = {
+        name: f"{name}-{rows.fingerprint(facts)}"
+        for name, facts in {
+            "beam": [models.writer, asdict(BEAM), count],
+            "drawn": [models.writer, asdict(DRAWN), count],
+            "scores": [models.writer, models.scorer, count],
+            "vectors": [models.writer, models.scorer, count],
+            "training": [models.scorer, summary["selections"]],
+        }.items()
+    }
+    captions = (named["beam"], named["drawn"])
+    for shard in track(shards, "captioning, scoring and embedding", len(shards)):
+        for run, how in zip(captions, (BEAM, DRAWN), strict=True):
+            caption_shard(lake, run, shard, models.writer, how)
+        score_shard(lake, named["scores"], shard, captions, models.scorer, CapFilt())
+        embed_shard(lake, named["vectors"], shard, captions, models.scorer, Embedding())
+    batches = _training_vectors(demo, lake, named["training"], models.scorer, summary)
+    runs = (captions, named["scores"], named["vectors"], named["training"])
+    return Cached(lake, shards, models, *runs, batches)
+
+
+def fitted_machines(cached: Cached, seeds: Sequence[int]) -> list[str]:
+    """Fit an RBM from each seed on the demo's training pairs and score every candidate."""
+    runs = []
+    for seed in seeds:
+        how = RbmFit(seed=seed)
+        run = f"rbm-{rows.fingerprint([cached.training, asdict(how)])}"
+        looks = fit_rbm(cached.lake, run, cached.training, cached.batches, how)
+        for _ in track(looks, run, how.updates // how.save_every):
+            pass
+        for shard in cached.shards:
+            score_pairs(cached.lake, run, cached.vectors, shard)
+        runs.append(run)
+    return runs
+
+
+def _models(demo: Lake, there: dict[str, str], scorer: str, judge: str) -> Models:
+    known = {name: uri for name, uri in there.items() if uri.startswith("checkpoints/")}
+    roles = ("captioner", scorer, judge)
+    if not set(roles) <= set(known) or len(set(roles)) != len(roles):
+        raise InputError(
+            f"scorer and judge are two of {', '.join(sorted(known))} other than captioner, "
+            f"not {scorer} and {judge}"
+        )
+    return Models(*(demo.path(known[name]) for name in roles))
+
+
+def _training_vectors(
+    demo: Lake, lake: Lake, run: str, scorer: str, summary: dict[str, dict[str, dict[str, object]]]
+) -> tuple[str, ...]:
+    """Embed what CapFilt kept and what people wrote, in the demo's lake, and copy the vectors."""
+    batches = []
+    for name in ("kept", "human"):
+        card = summary["selections"][name]
+        how = dict(card["how"])  # type: ignore[call-overload]  # JSON
+        for batch in how["batches"]:
+            batches.append(batch)
+            for shard in demo.planned(batch):
+                embed_shard(demo, run, shard, str(card["id"]), scorer, Embedding())
+                path = lake.rows("vectors", run, shard)
+                if not lake.exists(path):
+                    lake.publish_bytes(path, demo.read_bytes(path))
+    return tuple(batches)
