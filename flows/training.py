@@ -8,10 +8,11 @@ from tasks.checkpoints import newest
 from tasks.curves import write_curve
 from tasks.errors import ModelError
 from tasks.progress import track
+from tasks.regimen import Regimen
 from tasks.samples import selection_digest
 from tasks.storage import Lake
 from tasks.tracking import Tracker
-from tasks.training import Regimen, StepMetrics
+from tasks.training import StepMetrics
 
 LOG_EVERY = 10  # MLflow's SQLite takes 60 to 80 ms a write
 

@@ -13,14 +13,15 @@ IGNORED = -100
 NEGATIVE_FLOOR = 1e-4  # so that every other pair can be drawn, however unlike
 
 
-def same_image(keys: Tensor, others: Tensor, *, by_key: bool = True) -> Tensor:
-    """Return bool (B, K): the pair is one picture's. `others` begins with the batch's own keys.
+def same_image(keys: Tensor, others: Tensor, *, first: int = 0, by_key: bool = True) -> Tensor:
+    """Return bool (B, K): the pair is one picture's. `others` has `keys` from place `first` on.
 
     Without `by_key` only a sample and itself are, as in BLIP's pretraining.
     """
     if by_key:
         return keys[:, None] == others[None, :]
-    return torch.eye(len(keys), len(others), dtype=torch.bool, device=keys.device)
+    places = torch.arange(len(others), device=keys.device)
+    return places == first + torch.arange(len(keys), device=keys.device)[:, None]
 
 
 def soft_targets(teacher: Tensor, positives: Tensor, usable: Tensor, alpha: float) -> Tensor:
@@ -56,17 +57,15 @@ def contrastive_loss(similarity: Tensor, targets: Tensor, usable: Tensor) -> Ten
     return -(targets * log_probability).sum(dim=1).mean()
 
 
-def hard_negatives(
-    similarity: Tensor, same: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def hard_negatives(similarity: Tensor, same: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Draw for every row another column, the likelier the more alike it looks.
 
     All rows are drawn at once, by inverting the cumulative weights.
 
     Args:
-        similarity: float (B, B), cosines over temperature.
-        same: bool (B, B), pairs of one picture, never drawn.
-        generator: source of one uniform a row.
+        similarity: float (B, N), cosines over temperature.
+        same: bool (B, N), pairs of one picture, never drawn.
+        uniform: float (B,), one number in [0, 1) a row.
 
     Returns:
         int64 (B,) columns, and bool (B,), false where a row has no negative at all.
@@ -74,8 +73,7 @@ def hard_negatives(
     weights = similarity.detach().float().softmax(dim=1).double() + NEGATIVE_FLOOR
     cumulative = weights.masked_fill(same, 0.0).cumsum(dim=1)
     total = cumulative[:, -1:]
-    uniform = torch.rand(len(weights), 1, generator=generator, device=generator.device)
-    drawn = torch.searchsorted(cumulative, uniform.to(total) * total, right=True)[:, 0]
+    drawn = torch.searchsorted(cumulative, uniform[:, None].to(total) * total, right=True)[:, 0]
     possible = total[:, 0] > 0
     return torch.where(possible, drawn, 0), possible
 

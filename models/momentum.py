@@ -10,6 +10,7 @@ import copy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from models.blip import Blip
 
@@ -20,8 +21,8 @@ class Momentum(nn.Module):
     """An averaged copy without gradients, and two rings of unit vectors with their image keys.
 
     Submodules are named as in `Blip`, which is how `update` finds its pairs. It has no decoder, no
-    cross-attention, and no copy of a frozen backbone. Always in eval mode: a teacher without
-    dropout.
+    cross-attention, and no copy of a frozen backbone. In eval mode, a teacher without dropout,
+    unless it is asked to drop out as BLIP's did.
     """
 
     image_queue: Tensor
@@ -29,8 +30,9 @@ class Momentum(nn.Module):
     key_queue: Tensor
     pointer: Tensor
 
-    def __init__(self, model: Blip, queue_size: int) -> None:
+    def __init__(self, model: Blip, queue_size: int, *, dropout: bool = False) -> None:
         super().__init__()
+        self.dropout = dropout
         trained = not model.shape.vision.freeze and any(True for _ in model.backbone.parameters())
         self.backbone = copy.deepcopy(model.backbone) if trained else None
         self.vision = copy.deepcopy(model.vision)
@@ -46,19 +48,20 @@ class Momentum(nn.Module):
         empty = torch.full((queue_size,), EMPTY, dtype=torch.int64, device=device)
         self.register_buffer("key_queue", empty)
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64, device=device))
-        self.eval()
+        self.train()
 
-    def train(self, mode: bool = True) -> "Momentum":  # noqa: ARG002  # nn.Module's signature
-        """Stay in eval mode."""
-        return super().train(False)
+    def train(self, mode: bool = True) -> "Momentum":
+        """Stay in eval mode, or go into train mode if this teacher drops out."""
+        return super().train(mode and self.dropout)
 
     @torch.no_grad()
     def update(self, model: Blip, momentum: float) -> None:
         """Move every weight 1 - momentum of the way towards the model's."""
         current = dict(model.named_parameters())
-        pairs = [(slow, current[name]) for name, slow in self.named_parameters()]
+        slow = [_own_part(parameter) for parameter in self.parameters()]
+        fast = [_own_part(current[name]) for name, _ in self.named_parameters()]
         # One fused call: hundreds of small ones would cost more than they compute.
-        torch._foreach_lerp_([s for s, _ in pairs], [p.detach() for _, p in pairs], 1 - momentum)
+        torch._foreach_lerp_(slow, fast, 1 - momentum)
 
     @torch.no_grad()
     def embed(
@@ -93,3 +96,9 @@ class Momentum(nn.Module):
         self.text_queue[places] = texts[newest]
         self.key_queue[places] = keys[newest]
         self.pointer.copy_((self.pointer + len(keys)) % size)
+
+
+def _own_part(parameter: Tensor) -> Tensor:
+    """Return what this rank holds of a parameter that ranks may have divided."""
+    whole = parameter.detach()
+    return whole.to_local() if isinstance(whole, DTensor) else whole

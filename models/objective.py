@@ -1,6 +1,7 @@
 """Recipes: one function from a step's batch, model and state to losses, by `models.losses`.
 
-B pairs of an image and a text, L tokens, E embedding width, Q places in the queue.
+B pairs of an image and a text, L tokens, E embedding width, Q places in the queue; N pairs, of all
+ranks or of this one, are compared.
 `blip_losses` pretrains (ITC + ITM + LM), `filter_losses` and `captioner_loss` finetune the two
 halves of CapFilt (Li et al. 2022, sections 3.2 and 3.3).
 """
@@ -24,6 +25,7 @@ from models.losses import (
     soft_targets,
 )
 from models.momentum import EMPTY, Momentum
+from models.ranks import ALONE, Ranks
 from models.text import ImageKeys
 
 
@@ -41,6 +43,9 @@ class Objective:
         itm_weight: weight of the matching loss.
         lm_weight: weight of the language loss.
         mask_same_key: two texts of one picture count as each other's positives.
+        gathered: contrast and match with the pairs of all ranks, so that the step is that of the
+            joined batch; BLIP's pretraining did so with its own rank's alone.
+        teacher_dropout: the slow copy drops out too, as BLIP's did by oversight.
     """
 
     alpha: float = 0.4
@@ -51,6 +56,8 @@ class Objective:
     itm_weight: float = 1.0
     lm_weight: float = 1.0
     mask_same_key: bool = True
+    gathered: bool = True
+    teacher_dropout: bool = False
 
     def __post_init__(self) -> None:
         for name in ("alpha", "momentum", "label_smoothing"):
@@ -76,11 +83,13 @@ class Step:
 
     Attributes:
         model: in train mode.
-        momentum: its slow copy; moved and filled in place.
+        momentum: its slow copy; its queues are filled in place.
         batch: on the model's device.
         alpha: the teacher's share at this step, see `models.schedules.ramped`.
         generator: source of the negatives, of dropout and of drop path.
         how: weights and constants.
+        ranks: among whom the batch is divided.
+        moves: the slow copy moves first; false where `advance` was called.
     """
 
     model: Blip
@@ -89,6 +98,19 @@ class Step:
     alpha: float
     generator: torch.Generator
     how: Objective
+    ranks: Ranks = ALONE
+    moves: bool = True
+
+    @property
+    def across(self) -> Ranks:
+        """Those whose pairs are compared."""
+        return self.ranks if self.how.gathered else ALONE
+
+
+def advance(model: Blip, momentum: Momentum, how: Objective) -> None:
+    """Do what comes before the losses of a step: bound the temperature, move the slow copy."""
+    model.clamp_temperature()
+    momentum.update(model, how.momentum)
 
 
 def blip_losses(step: Step) -> dict[str, Tensor]:
@@ -101,11 +123,11 @@ def blip_losses(step: Step) -> dict[str, Tensor]:
         `loss` to minimise, its parts `itc`, `itm`, `lm`, and `itm_accuracy`, all float ().
     """
     model, how = step.model, step.how
-    with _dropout_from(step.generator, model):
+    with _dropout_from(step.generator, model, step.ranks):
         tokens, itc, negatives = _contrast(step)
         keys = model.project_image(tokens)
-        itm, accuracy = _match(model, step.batch, keys, negatives)
-        lm = _write(model, step.batch, keys, how.label_smoothing)
+        itm, accuracy = _match(step, tokens, keys, negatives)
+        lm = _write(model, step.batch, keys, how.label_smoothing, step.ranks)
     loss = how.itc_weight * itc + how.itm_weight * itm + how.lm_weight * lm
     parts = {"itc": itc, "itm": itm, "lm": lm, "itm_accuracy": accuracy}
     return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
@@ -114,27 +136,27 @@ def blip_losses(step: Step) -> dict[str, Tensor]:
 def filter_losses(step: Step) -> dict[str, Tensor]:
     """Finetune the judge: ITC and ITM without LM. Result as `blip_losses`."""
     model, how = step.model, step.how
-    with _dropout_from(step.generator, model):
+    with _dropout_from(step.generator, model, step.ranks):
         tokens, itc, negatives = _contrast(step)
-        itm, accuracy = _match(model, step.batch, model.project_image(tokens), negatives)
+        itm, accuracy = _match(step, tokens, model.project_image(tokens), negatives)
     parts = {"itc": itc, "itm": itm, "itm_accuracy": accuracy}
     loss = how.itc_weight * itc + how.itm_weight * itm
     return {"loss": loss, **{name: value.detach() for name, value in parts.items()}}
 
 
 def captioner_loss(
-    model: Blip, batch: Batch, generator: torch.Generator, how: Objective
+    model: Blip, batch: Batch, generator: torch.Generator, how: Objective, ranks: Ranks = ALONE
 ) -> dict[str, Tensor]:
     """Finetune the writer: LM alone, on what follows the prompt. Returns `loss` and `lm`."""
-    with _dropout_from(generator, model):
+    with _dropout_from(generator, model, ranks):
         keys = model.project_image(model.encode_image(batch.pixels))
-        lm = _write(model, batch, keys, how.label_smoothing)
+        lm = _write(model, batch, keys, how.label_smoothing, ranks)
     return {"loss": lm, "lm": lm.detach()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Negatives:
-    """For each pair an unlike image and an unlike text, with whether there is one."""
+    """For each pair an unlike image and text, among those of `Step.across`, if there are any."""
 
     images: Tensor
     has_image: Tensor
@@ -144,24 +166,26 @@ class _Negatives:
 
 def _contrast(step: Step) -> tuple[Tensor, Tensor, _Negatives]:
     """Return image tokens, the contrastive loss, and negatives drawn by its similarities."""
-    model, momentum, batch = step.model, step.momentum, step.batch
-    model.clamp_temperature()
+    model, momentum, batch, across = step.model, step.momentum, step.batch, step.across
+    if step.moves:
+        advance(model, momentum, step.how)
     features = model.image_features(batch.pixels)
     tokens = model.vision(features)
     images = model.image_embedding(tokens)
     texts = model.embed_text(batch.cls_ids, batch.mask)
 
-    momentum.update(model, step.how.momentum)
     slow_images, slow_texts = momentum.embed(batch.pixels, features, batch.cls_ids, batch.mask)
     # Copies: the queues change below, before backward reads these.
-    image_keys = torch.cat([slow_images, momentum.image_queue])  # (B + Q, E)
-    text_keys = torch.cat([slow_texts, momentum.text_queue])
-    known = torch.cat([batch.keys, momentum.key_queue])
+    image_keys = torch.cat([across.gathered(slow_images), momentum.image_queue])  # (N + Q, E)
+    text_keys = torch.cat([across.gathered(slow_texts), momentum.text_queue])
+    known = torch.cat([across.gathered(batch.keys), momentum.key_queue])
     usable = known != EMPTY
-    positives = same_image(batch.keys, known, by_key=step.how.mask_same_key)
+    joined = len(batch) * across.world  # N
+    first = across.rows(joined).start
+    positives = same_image(batch.keys, known, first=first, by_key=step.how.mask_same_key)
 
     scale = 1 / model.temperature
-    to_text, to_image = images @ text_keys.T * scale, texts @ image_keys.T * scale  # (B, B + Q)
+    to_text, to_image = images @ text_keys.T * scale, texts @ image_keys.T * scale  # (B, N + Q)
     losses = []
     for similarity, slow, keys in (
         (to_text, slow_images, text_keys),
@@ -169,42 +193,56 @@ def _contrast(step: Step) -> tuple[Tensor, Tensor, _Negatives]:
     ):
         targets = soft_targets(slow @ keys.T * scale, positives, usable, step.alpha)
         losses.append(contrastive_loss(similarity, targets, usable))
-    momentum.enqueue(slow_images, slow_texts, batch.keys)
+    momentum.enqueue(*map(step.ranks.gathered, (slow_images, slow_texts, batch.keys)))
 
-    size = len(batch)
-    same = positives[:, :size]
-    negative_texts, has_text = hard_negatives(to_text[:, :size], same, step.generator)
-    negative_images, has_image = hard_negatives(to_image[:, :size], same, step.generator)
+    same = positives[:, :joined]
+    for_text, for_image = (across.uniform(1, len(batch), step.generator)[0] for _ in range(2))
+    negative_texts, has_text = hard_negatives(to_text[:, :joined], same, for_text)
+    negative_images, has_image = hard_negatives(to_image[:, :joined], same, for_image)
     negatives = _Negatives(negative_images, has_image, negative_texts, has_text)
     return tokens, (losses[0] + losses[1]) / 2, negatives
 
 
 def _match(
-    model: Blip, batch: Batch, keys: ImageKeys, negatives: _Negatives
+    step: Step, tokens: Tensor, keys: ImageKeys, negatives: _Negatives
 ) -> tuple[Tensor, Tensor]:
     """Return the matching loss over B true and 2 B false pairs, and the share judged right."""
-    own = torch.arange(len(batch), device=batch.keys.device)
+    batch, across = step.batch, step.across
+    ids, mask = (across.gathered_rows(rows, 0) for rows in (batch.enc_ids, batch.mask))
+    own = torch.arange(len(ids), device=ids.device)[across.rows(len(ids))]
     texts = torch.cat([own, own, negatives.texts])
-    pictures = keys.select(torch.cat([own, negatives.images, own]))
-    logits = model.match(batch.enc_ids[texts], batch.mask[texts], pictures)  # (3 B, 2)
+    pictures = keys.beside(_others(step, tokens, keys, negatives.images), keys)
+    logits = step.model.match(ids[texts], mask[texts], pictures)  # (3 B, 2)
     possible = torch.cat([negatives.has_image, negatives.has_text])
     labels = torch.cat([torch.ones_like(own), torch.where(possible, 0, IGNORED)])
-    right = (logits.argmax(dim=1) == labels) & (labels != IGNORED)
-    return matching_loss(logits, labels), right.sum() / (labels != IGNORED).sum()
+    judged = labels != IGNORED
+    right = ((logits.argmax(dim=1) == labels) & judged).sum() / judged.sum()
+    share = step.ranks.share(judged.sum())
+    return matching_loss(logits, labels) * share, right * share
 
 
-def _write(model: Blip, batch: Batch, keys: ImageKeys, label_smoothing: float) -> Tensor:
+def _others(step: Step, tokens: Tensor, keys: ImageKeys, images: Tensor) -> ImageKeys:
+    """Return the keys of images among those of all who compare; tokens cross ranks, keys do not."""
+    if step.across.world == 1:
+        return keys.select(images)
+    return step.model.project_image(step.across.gathered_with_gradient(tokens)[images])
+
+
+def _write(
+    model: Blip, batch: Batch, keys: ImageKeys, label_smoothing: float, ranks: Ranks
+) -> Tensor:
     """Return the language loss; only places with a target pay for the vocabulary's matrix."""
     hidden = model.decode_hidden(batch.dec_ids, keys)
     scored = batch.targets != IGNORED
-    return language_loss(
+    loss = language_loss(
         model.language_logits(hidden[scored]), batch.targets[scored], label_smoothing
     )
+    return loss * ranks.share(scored.sum())
 
 
 @contextlib.contextmanager
-def _dropout_from(generator: torch.Generator, model: Blip) -> Iterator[None]:
-    """Seed dropout from `generator`, and leave torch's global state as it was.
+def _dropout_from(generator: torch.Generator, model: Blip, ranks: Ranks) -> Iterator[None]:
+    """Seed a rank's dropout from `generator`, and leave torch's global state as it was.
 
     torch's dropout takes no generator of its own; without this a resumed run would drop other
     units than the uninterrupted one.
@@ -216,5 +254,5 @@ def _dropout_from(generator: torch.Generator, model: Blip) -> Iterator[None]:
     seed = int(torch.randint(high, (), generator=generator, device=generator.device))
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.manual_seed((seed + ranks.rank) % high)
         yield

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.presets import VisionShape
 from models.randaugment import rand_augment
+from models.ranks import ALONE, Ranks
 
 # mean and standard deviation of each channel, on a scale from 0 to 255
 NORMALISATIONS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
@@ -92,7 +93,13 @@ class Augmentation:
 LIGHT = Augmentation(min_scale=0.7, max_aspect=1.1, flip=False, operations=0)
 
 
-def augment(images: Tensor, size: int, generator: torch.Generator, how: Augmentation) -> Tensor:
+def augment(
+    images: Tensor,
+    size: int,
+    generator: torch.Generator,
+    how: Augmentation,
+    ranks: Ranks = ALONE,
+) -> Tensor:
     """Crop, mirror and vary each picture by itself.
 
     The crop's corner and size are free (a fraction of a pixel counts) and it is read bilinearly.
@@ -102,27 +109,34 @@ def augment(images: Tensor, size: int, generator: torch.Generator, how: Augmenta
         size: S.
         generator: on the CPU; the only source of chance.
         how: which variations.
+        ranks: a rank varies its pictures as it would among those of all.
 
     Returns:
         uint8 (B, S, S, 3), as `to_pixels` takes it.
     """
-    theta = _crops(len(images), generator, how).to(images.device)
+    theta = _crops(ranks.uniform(5, len(images), generator), how).to(images.device)
     grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
     pictures = images.permute(0, 3, 1, 2).float()
     crops = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    crops = rand_augment(crops, how.operations, how.magnitude, generator)
+    crops = rand_augment(
+        crops,
+        how.magnitude,
+        [ranks.uniform(3, len(images), generator) for _ in range(how.operations)],
+    )
     return crops.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _crops(count: int, generator: torch.Generator, how: Augmentation) -> Tensor:
-    """Draw (B, 2, 3) maps from the crop's square to the picture's, both from -1 to 1."""
-    draw = torch.rand(5, count, generator=generator)
+def _crops(draw: Tensor, how: Augmentation) -> Tensor:
+    """Return (B, 2, 3) maps from the crop's square to the picture's, both from -1 to 1.
+
+    `draw` is five numbers in [0, 1) a picture, (5, B).
+    """
     area = how.min_scale + (1 - how.min_scale) * draw[0]
     stretch = torch.exp((2 * draw[1] - 1) * math.log(how.max_aspect) / 2)
     wide = (area.sqrt() * stretch).clamp(max=1.0)
     high = (area.sqrt() / stretch).clamp(max=1.0)
     mirrored = (draw[4] < 0.5) & how.flip
-    theta = torch.zeros(count, 2, 3)
+    theta = torch.zeros(draw.shape[1], 2, 3)
     theta[:, 0, 0] = torch.where(mirrored, -wide, wide)
     theta[:, 1, 1] = high
     theta[:, 0, 2] = (1 - wide) * (2 * draw[2] - 1)

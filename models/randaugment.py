@@ -6,7 +6,7 @@ with the same one are worked on together.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -23,22 +23,19 @@ LUMA = (0.299, 0.587, 0.114)
 Operation = Callable[[Tensor, float, Tensor], Tensor]
 
 
-def rand_augment(
-    images: Tensor, operations: int, magnitude: int, generator: torch.Generator
-) -> Tensor:
-    """Apply `operations` of the ten in turn, each to about half of the pictures.
+def rand_augment(images: Tensor, magnitude: int, draws: Sequence[Tensor]) -> Tensor:
+    """Apply some of the ten operations in turn, each to about half of the pictures.
 
     Args:
         images: float (B, 3, S, S), 0 to 255; left as it is.
-        operations: how many in turn.
         magnitude: 0 to 10.
-        generator: on the CPU.
+        draws: one for each in turn, (3, B) on the CPU, in [0, 1): which operation, whether it is
+            applied, and its sign.
 
     Returns:
         float (B, 3, S, S), 0 to 255.
     """
-    for _ in range(operations):
-        draw = torch.rand(3, len(images), generator=generator)
+    for draw in draws:
         chosen = (draw[0] * len(OPERATIONS)).long()
         chosen = torch.where(draw[1] < PROBABILITY, chosen, 0).to(images.device)
         sign = torch.where(draw[2] < 0.5, -1.0, 1.0).to(images.device)

@@ -33,6 +33,11 @@ def learning_rate(  # five numbers and a name fix the curve
     return floor + (peak - floor) * left
 
 
+def decayed(epoch: int, *, peak: float, decay: float, floor: float = 0.0) -> float:
+    """Return the rate of an epoch from 0: BLIP's pretraining keeps 0.9 of it at each."""
+    return max(peak * decay**epoch, floor)
+
+
 def ramped(value: float, step: int, ramp_steps: int) -> float:
     """Return `value`, reached in a straight line from 0 over `ramp_steps`."""
     return value if ramp_steps <= 0 else value * min(step / ramp_steps, 1.0)

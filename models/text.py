@@ -43,6 +43,15 @@ class ImageKeys:
     def __len__(self) -> int:
         return len(self.layers[0][0])
 
+    def beside(self, *others: "ImageKeys") -> "ImageKeys":
+        """Return the keys of these images and then of the others'."""
+        return ImageKeys(
+            tuple(
+                (torch.cat([k for k, _ in layer]), torch.cat([v for _, v in layer]))
+                for layer in zip(self.layers, *(o.layers for o in others), strict=True)
+            )
+        )
+
     def select(self, index: Tensor) -> "ImageKeys":
         """Return the keys of images `index`, int64 (N,), repeats allowed."""
         layers, extra = (

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from models.efficientnet import FEATURES
 from models.presets import VisionShape
@@ -102,14 +103,18 @@ class ViT(nn.Module):
         last = max(shape.depth - 1, 1)
         rates = [shape.drop_path * number / last for number in range(shape.depth)]
         self.blocks = nn.ModuleList(Block(shape, rate) for rate in rates)
+        self.recomputed = 0  # of the last blocks, in the backward pass, instead of being kept
         self.norm = nn.LayerNorm(shape.width, shape.norm_eps)
         self.register_load_state_dict_pre_hook(_fit_positions)  # type: ignore[no-untyped-call]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map (B, 3, S, S) to (B, T, W)."""
         x = self._embedded(pixels)
-        for block in self.blocks:
+        kept = len(self.blocks) - (self.recomputed if self.training else 0)
+        for block in self.blocks[:kept]:
             x = block(x)
+        for block in self.blocks[kept:]:
+            x = checkpoint(block, x, use_reentrant=False)
         return torch.as_tensor(self.norm(x))
 
     def summary(self, pixels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""The bounds that numbers among settings keep; the first one outside is refused by its name."""
+"""The bounds that settings keep; the first one outside is refused by its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tasks.errors import InputError
 
@@ -22,6 +22,14 @@ def at_least(lowest: int, settings: object, *names: str) -> None:
 def shares(settings: object, *names: str) -> None:
     """Refuse settings of these names outside 0 to 1; raises as `above_zero`."""
     _each(settings, names, "a share from 0 to 1", lambda value: 0 <= value <= 1)
+
+
+def one_of(settings: object, **known: Sequence[str]) -> None:
+    """Refuse settings that are none of the words known for their name; raises as `above_zero`."""
+    for name, words in known.items():
+        value = getattr(settings, name)
+        if value not in words:
+            raise InputError(f"{name} is one of {', '.join(words)}, not {value!r}")
 
 
 def _each(

@@ -4,29 +4,32 @@ Both start from the same pretrained model and are trained apart: sharing them le
 forgive what the writer gets wrong (Li et al. 2022, table 4).
 """
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.batches import Batch
+from models.blip import Blip
 from models.captioner import generate
 from models.decoding import Decoding
 from models.momentum import Momentum
-from models.objective import Objective, Step, brief, captioner_loss, filter_losses
+from models.objective import Objective, Step, advance, brief, captioner_loss, filter_losses
 from models.preprocessing import pixels_for
 from models.schedules import ramped
 from tasks.bounds import at_least
 from tasks.checkpoints import Checkpoint, LoadedModel, load_model
 from tasks.degenerate import is_degenerate
 from tasks.jobs import Job, job_of
+from tasks.regimen import Regimen
 from tasks.samples import Samples
 from tasks.storage import Lake
-from tasks.training import Learner, Regimen, StepMetrics, train
+from tasks.training import Learner, StepMetrics, train
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +96,10 @@ def finetune_captioner(
     model, objective = loaded.model, how.objective_used
 
     def losses(batch: Batch, _: int, generator: torch.Generator) -> dict[str, Tensor]:
-        return captioner_loss(model, batch, generator, objective)
+        return captioner_loss(model, batch, generator, objective, job.team.ranks)
 
-    def closing_facts() -> Mapping[str, Any]:
-        return {"collapse": collapse(loaded, samples, how)}
+    def closing_facts(trained: Blip) -> Mapping[str, Any]:
+        return {"collapse": collapse(replace(loaded, model=trained), samples, how)}
 
     learner = Learner(
         model, loaded.tokenizer, losses, prompt=how.prompt, closing_facts=closing_facts
@@ -121,14 +124,18 @@ def finetune_filter(
         return
     loaded, samples = _loaded(job, found, start, selections, how)
     model, objective = loaded.model, how.objective_used
-    momentum = Momentum(model, objective.queue_size)
+    momentum = Momentum(model, objective.queue_size, dropout=objective.teacher_dropout)
     ramp_steps = round(how.alpha_epochs * len(samples) / how.batch_size)
 
     def losses(batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         alpha = ramped(objective.alpha, step, ramp_steps)
-        return filter_losses(Step(model, momentum, batch, alpha, generator, objective))
+        ranks = job.team.ranks
+        return filter_losses(
+            Step(model, momentum, batch, alpha, generator, objective, ranks, moves=False)
+        )
 
-    learner = Learner(model, loaded.tokenizer, losses, momentum)
+    before = functools.partial(advance, model, momentum, objective)
+    learner = Learner(model, loaded.tokenizer, losses, momentum, before=before)
     yield from train(job, learner, samples, how, found)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from tasks.checkpoints import Checkpoint, newest
 from tasks.errors import InputError, ModelError
 from tasks.samples import selection_digest
 from tasks.storage import Lake
+from tasks.team import Team, team_of
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Job:
     run: str
     device: str
     facts: dict[str, Any]
+    team: Team = field(default_factory=Team)
 
     def resume(self) -> Checkpoint | None:
         """Return the newest checkpoint of this very run.
@@ -52,19 +54,22 @@ def job_of(
 ) -> Job:
     """Return a job whose identity covers its facts and the digests of its selections.
 
-    The revision and the library's version are facts too, but a run may be resumed under others.
+    The revision, the library's version and how ranks divide the work are facts too, but a run may
+    be resumed under others.
 
     Raises:
         InputError: a selection is missing or unfinished.
-        ModelError: the device is not there.
+        ModelError: the device is not there, or torchrun's ranks do not find each other.
     """
-    check_device(device)
+    team = team_of(device)
+    check_device(team.device)
     digests = {name: selection_digest(lake, name) for name in selections}
     lasting = {name: value for name, value in facts.items() if name != "revision"}
+    lasting["settings"] = {k: v for k, v in facts["settings"].items() if k != "parallel"}
     # By what they hold: an equal selection of another name may go on with the run.
     identity = rows.fingerprint({**lasting, "selections": list(digests.values())})
     whole = {**facts, "selections": digests, "identity": identity, "torch": torch.__version__}
-    return Job(lake, run, device, whole)
+    return Job(lake, run, team.device, whole, team)
 
 
 def check_device(device: str) -> None:

@@ -6,6 +6,7 @@
 """
 
 import argparse
+import functools
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,21 +19,24 @@ from torch import Tensor
 from models.batches import Batch
 from models.blip import Blip
 from models.momentum import Momentum
-from models.objective import Objective, Step, blip_losses, brief
+from models.objective import Objective, Step, advance, blip_losses, brief
 from models.packaged import bert_vocabulary, start_from_packages
 from models.presets import preset
+from models.ranks import Ranks
 from models.schedules import ramped
 from models.tokenization import Tokenizer
-from tasks.bounds import at_least
+from tasks.bounds import at_least, one_of
 from tasks.checkpoints import load_model
 from tasks.commands import run_command
 from tasks.errors import InputError
 from tasks.jobs import job_of
 from tasks.progress import track
+from tasks.regimen import Regimen
 from tasks.samples import Samples
 from tasks.settings import read_plan, settings_from
 from tasks.storage import Lake, open_lake
-from tasks.training import Learner, Losses, Regimen, StepMetrics, train
+from tasks.team import Losses, team_of
+from tasks.training import Learner, StepMetrics, train
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +72,7 @@ class Pretraining(Regimen):
             preset(self.preset)
         except ValueError as error:
             raise InputError(str(error)) from error
-        if self.init not in STARTS:
-            raise InputError(f"init is one of {', '.join(STARTS)}, not {self.init!r}")
+        one_of(self, init=STARTS)
         if self.vocab_size < FEWEST_PIECES:
             raise InputError(f"vocab_size is at least {FEWEST_PIECES}, not {self.vocab_size}")
         at_least(0, self, "alpha_epochs")
@@ -126,9 +129,17 @@ def pretrain(
         loaded = load_model(lake, found.uri)
         model, tokenizer = loaded.model, loaded.tokenizer
     job.facts.update(samples=len(samples), pictures=len(samples.pictures))
-    model.to(device)
-    momentum = Momentum(model, how.objective_used.queue_size)
-    learner = Learner(model, tokenizer, _losses(model, momentum, how, len(samples)), momentum)
+    model.to(job.device)
+    objective = how.objective_used
+    momentum = Momentum(model, objective.queue_size, dropout=objective.teacher_dropout)
+    learner = Learner(
+        model,
+        tokenizer,
+        _losses(model, momentum, how, len(samples), job.team.ranks),
+        momentum,
+        trains_all=not shape.vision.freeze,
+        before=functools.partial(advance, model, momentum, objective),
+    )
     yield from train(job, learner, samples, how, found)
 
 
@@ -152,13 +163,17 @@ def first_model(how: Pretraining, texts: Sequence[str]) -> tuple[Blip, Tokenizer
     return model, tokenizer
 
 
-def _losses(model: Blip, momentum: Momentum, how: Pretraining, n_samples: int) -> Losses:
+def _losses(
+    model: Blip, momentum: Momentum, how: Pretraining, n_samples: int, ranks: Ranks
+) -> Losses:
     objective = how.objective_used
     ramp_steps = round(how.alpha_epochs * n_samples / how.batch_size)
 
     def losses(batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         alpha = ramped(objective.alpha, step, ramp_steps)
-        return blip_losses(Step(model, momentum, batch, alpha, generator, objective))
+        return blip_losses(
+            Step(model, momentum, batch, alpha, generator, objective, ranks, moves=False)
+        )
 
     return losses
 
@@ -171,6 +186,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("plan", type=Path, help="a JSON file")
     given = parser.parse_args(arguments)
     plan = settings_from(Plan, read_plan(given.plan))
+    leads = team_of(plan.device).leads
     steps = pretrain(
         open_lake(given.lake),
         given.run,
@@ -179,8 +195,9 @@ def main(arguments: Sequence[str]) -> None:
         plan.device,
         plan.revision,
     )
-    for metrics in track(steps, f"pretraining {given.run}", plan.settings.steps):
-        if metrics.step % 50 == 0 or metrics.step == plan.settings.steps:
+    total = plan.settings.steps
+    for metrics in track(steps, f"pretraining {given.run}", total) if leads else steps:
+        if metrics.step % 50 == 0 or metrics.step == total:
             log.info("step %d: loss %.3f %s", metrics.step, metrics.total, metrics.losses)
 
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.ranks import ALONE, Ranks
 from tasks import rows
 from tasks.errors import InputError, LakeError
 from tasks.pictures import Picture, read_pictures, shard_pictures
@@ -107,9 +108,15 @@ class Samples:
         return read_pictures(self.lake, [self.pictures[p] for p in places], self.image_size)
 
     def batches(
-        self, batch_size: int, *, seed: int, start_step: int = 0, decode_ahead: bool = True
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        start_step: int = 0,
+        decode_ahead: bool = True,
+        ranks: Ranks = ALONE,
     ) -> Generator[SampleBatch, None, None]:
-        """Yield batch `start_step` and all after it, without end.
+        """Yield a rank's rows of batch `start_step` and of all after it, without end.
 
         Epochs follow each other without a gap: a batch may hold the end of one and the start of
         the next, and one larger than the whole set repeats samples, so every batch is full.
@@ -117,22 +124,24 @@ class Samples:
         steps = itertools.count(start_step)
         if self._cache is not None or not decode_ahead:
             for step in steps:
-                yield self.batch(step, batch_size, seed)
+                yield self.batch(step, batch_size, seed, ranks)
             return
         pool = ThreadPoolExecutor(max_workers=1)
         try:
             waiting: list[Future[SampleBatch]] = [
-                pool.submit(self.batch, next(steps), batch_size, seed) for _ in range(BATCHES_AHEAD)
+                pool.submit(self.batch, next(steps), batch_size, seed, ranks)
+                for _ in range(BATCHES_AHEAD)
             ]
             while True:
-                waiting.append(pool.submit(self.batch, next(steps), batch_size, seed))
+                waiting.append(pool.submit(self.batch, next(steps), batch_size, seed, ranks))
                 yield waiting.pop(0).result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def batch(self, step: int, batch_size: int, seed: int) -> SampleBatch:
-        """Return batch number `step`, whatever was read before it."""
-        picked = [self.samples[i] for i in positions(len(self), step, batch_size, seed)]
+    def batch(self, step: int, batch_size: int, seed: int, ranks: Ranks = ALONE) -> SampleBatch:
+        """Return a rank's rows of batch number `step`, whatever was read before it."""
+        drawn = positions(len(self), step, batch_size, seed)[ranks.rows(batch_size)]
+        picked = [self.samples[i] for i in drawn]
         return SampleBatch(
             step=step,
             images=self.images([sample.image for sample in picked]),

@@ -6,31 +6,43 @@ a run that was killed goes on with the very losses it would have had.
 """
 
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.batches import MAX_LENGTH, Batch, batch_of
+from models.batches import Batch, batch_of
 from models.blip import Blip
 from models.momentum import Momentum
-from models.preprocessing import Augmentation, augment, pixels_for
-from models.schedules import SHAPES, decay_groups, learning_rate
+from models.preprocessing import augment, pixels_for
+from models.schedules import decay_groups
 from models.tokenization import Tokenizer
-from tasks.bounds import above_zero, at_least
+from models.vision import ViT
 from tasks.checkpoints import Checkpoint, newest, save_checkpoint, training_state
 from tasks.errors import InputError, ModelError
 from tasks.jobs import Job
+from tasks.regimen import Regimen
 from tasks.samples import SampleBatch, Samples
+from tasks.team import Losses, divided_like, gathered
 
 log = logging.getLogger(__name__)
 
-Losses = Callable[[Batch, int, torch.Generator], dict[str, Tensor]]
+
+def _nothing() -> None:
+    """Come before nothing."""
+
+
+def _no_facts(_: Blip) -> Mapping[str, Any]:
+    return {}
+
+
+KEYS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,63 +57,30 @@ class StepMetrics:
     grad_norm: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Regimen:
-    """How long and how fast to learn; shared by pretraining and finetuning.
-
-    Attributes:
-        steps: optimiser steps in all.
-        batch_size: pairs a step.
-        learning_rate: the peak.
-        warmup_steps: of a linear rise from 0.
-        schedule: "linear", "cosine" or "constant", after the rise.
-        weight_decay: on matrices; norms, biases and the temperature have none.
-        clip_norm: the largest gradient norm that is not scaled down.
-        seed: of weights, order, negatives and dropout.
-        max_length: most tokens of a caption.
-        augmentation: how pictures are varied, or None to show them as they are.
-        checkpoint_every: steps between two checkpoints.
-    """
-
-    steps: int = 550
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup_steps: int = 30
-    schedule: str = "linear"
-    weight_decay: float = 0.05
-    clip_norm: float = 1.0
-    seed: int = 0
-    max_length: int = MAX_LENGTH
-    augmentation: Augmentation | None = None
-    checkpoint_every: int = 200
-
-    def __post_init__(self) -> None:
-        above_zero(self, "steps", "batch_size", "checkpoint_every", "learning_rate", "clip_norm")
-        at_least(0, self, "warmup_steps", "weight_decay", "seed")
-        if self.schedule not in SHAPES:
-            raise InputError(f"schedule is one of {', '.join(SHAPES)}, not {self.schedule!r}")
-
-    def stored_size(self, image_size: int) -> int:
-        """Return the side at which pictures are kept: BLIP crops its 224 pixels out of 256."""
-        return image_size if self.augmentation is None else round(image_size * 8 / 7)
-
-
 @dataclass(slots=True)
 class Learner:
-    """What is trained, and the function from a batch to its losses."""
+    """What is trained, and the function from a batch to its losses.
+
+    `before` is called before the losses of every step; `closing_facts` with the trained model.
+    `trains_all` says that the losses reach every weight, which spares ranks a search.
+    """
 
     model: Blip
     tokenizer: Tokenizer
     losses: Losses
     momentum: Momentum | None = None
     prompt: str = ""
-    closing_facts: Callable[[], Mapping[str, Any]] = field(default=dict)
+    before: Callable[[], None] = _nothing
+    trains_all: bool = False
+    closing_facts: Callable[[Blip], Mapping[str, Any]] = _no_facts
 
 
 def train(
     job: Job, learner: Learner, samples: Samples, how: Regimen, found: Checkpoint | None
 ) -> Iterator[StepMetrics]:
     """Take the steps that are left, yielding one StepMetrics each, and publish the result.
+
+    Every rank calls it and sees the same metrics; the first rank alone writes.
 
     Args:
         job: the run.
@@ -111,70 +90,124 @@ def train(
         found: the checkpoint whose weights `learner.model` has, or None at the start.
 
     Raises:
+        InputError: a batch cannot be divided equally over the ranks, or more blocks are to be
+            recomputed than there are.
         ModelError: a loss or gradient is no longer finite; the last checkpoint stays.
     """
-    optimiser = torch.optim.AdamW(
-        decay_groups(learner.model, how.weight_decay),
-        lr=how.learning_rate,
-        fused=job.device.startswith("cuda"),
-    )
-    first = 0
+    micro_batch = job.team.micro_batch(how.batch_size, how.accumulate)
+    _recompute(learner.model, how.recomputed_blocks)
+    trainee = Trainee(job, learner, how, found)
+    first = found.step if found else 0
     if found is not None:
-        _restore(learner, optimiser, training_state(job.lake, found))
-        first = found.step
         log.info("%s goes on from step %d of %d", job.run, first, how.steps)
     learner.model.train()
-    with contextlib.closing(
-        samples.batches(how.batch_size, seed=how.seed, start_step=first)
-    ) as batches:
+    reader = samples.batches(
+        micro_batch, seed=how.seed, start_step=first * how.accumulate, ranks=job.team.ranks
+    )
+    with contextlib.closing(reader) as batches:
         for done in range(first + 1, how.steps + 1):
             started = time.perf_counter()
-            metrics = _step(job, learner, optimiser, next(batches), how)
+            parts = list(itertools.islice(batches, how.accumulate))
+            metrics = trainee.step(
+                done - 1, parts, epoch=(done - 1) * how.batch_size // len(samples)
+            )
             if done % how.checkpoint_every == 0 or done == how.steps:
-                _publish(job, learner, optimiser, done, done == how.steps)
-            yield _timed(metrics, how.batch_size, time.perf_counter() - started)
+                trainee.publish(done, final=done == how.steps)
+            seconds = max(time.perf_counter() - started, 1e-9)
+            yield replace(metrics, samples_per_s=how.batch_size / seconds)
 
 
-def _step(
-    job: Job, learner: Learner, optimiser: torch.optim.Optimizer, read: SampleBatch, how: Regimen
-) -> StepMetrics:
-    """Take one optimiser step on what was read; `samples_per_s` is filled in by the caller."""
-    rate = learning_rate(
-        read.step,
-        total=how.steps,
-        peak=how.learning_rate,
-        warmup=how.warmup_steps,
-        shape=how.schedule,
-    )
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    generator = torch.Generator().manual_seed(step_seed(how.seed, read.step))
-    batch = model_batch(learner, read, job.device, generator, how)
-    on_gpu = job.device.startswith("cuda")
-    with torch.autocast(job.device.split(":")[0], torch.bfloat16, enabled=on_gpu):
-        losses = learner.losses(batch, read.step, generator)
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(losses["loss"])
-    norm = nn.utils.clip_grad_norm_(learner.model.parameters(), how.clip_norm)
-    # One wait for the device, not one a number.
-    numbers = torch.stack([*(value.detach().float() for value in losses.values()), norm]).tolist()
-    values = dict(zip(losses, numbers, strict=False))
-    total, length = values.pop("loss"), numbers[-1]
-    # Before the step: the weights in memory and in the last checkpoint are still good ones.
-    if not np.isfinite(total) or not np.isfinite(length):
-        raise _diverged(job, read.step, total, length, how)
-    optimiser.step()
-    return StepMetrics(read.step + 1, total, values, rate, 0.0, length)
+class Trainee:
+    """A learner with its optimiser, divided over the ranks of a job."""
+
+    def __init__(self, job: Job, learner: Learner, how: Regimen, found: Checkpoint | None) -> None:
+        """Put back what a checkpoint says; its weights are in the model already."""
+        self._job, self._learner, self._how = job, learner, how
+        optimiser_state = {}
+        if found is not None:
+            state = training_state(job.lake, found)
+            optimiser_state = _below(state, "optimiser")
+            if learner.momentum is not None:
+                learner.momentum.load_state_dict(_below(state, "momentum"))
+        # In this order: what is divided cannot be loaded whole any more.
+        parts = (learner.model, learner.losses)
+        if how.parallel == "fsdp":
+            self._losses = job.team.divided(*parts, learner.momentum)
+        else:
+            self._losses = job.team.copied(*parts, trains_all=learner.trains_all)
+        self._optimiser = torch.optim.AdamW(
+            decay_groups(learner.model, how.weight_decay),
+            lr=how.learning_rate,
+            fused=job.device.startswith("cuda"),
+        )
+        if optimiser_state:
+            _restore(self._optimiser, optimiser_state)
+
+    def step(self, number: int, parts: Sequence[SampleBatch], epoch: int) -> StepMetrics:
+        """Take one optimiser step on what was read; `samples_per_s` is filled in by the caller."""
+        job, learner, how = self._job, self._learner, self._how
+        rate = how.rate(number, epoch)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        learner.before()
+        self._optimiser.zero_grad(set_to_none=True)
+        found = [self._backward(number, read) for read in parts]
+        norm = job.team.clipped(learner.model, how.clip_norm)
+        means = {name: torch.stack([part[name] for part in found]).mean() for name in found[0]}
+        # One wait for the device, not one a number.
+        numbers = job.team.ranks.mean(torch.stack([*means.values(), norm.float()])).tolist()
+        values = dict(zip(means, numbers, strict=False))
+        total, length = values.pop("loss"), numbers[-1]
+        # Before the step: the weights in memory and in the last checkpoint are still good ones.
+        if not np.isfinite(total) or not np.isfinite(length):
+            raise _diverged(job, parts, total, length, how)
+        self._optimiser.step()
+        return StepMetrics(number + 1, total, values, rate, 0.0, length)
+
+    def publish(self, step: int, *, final: bool) -> None:
+        """Write a checkpoint; every rank gives its part."""
+        job, learner = self._job, self._learner
+        state = None if final else gathered(self._state())
+        model = job.team.whole(learner.model)
+        if job.team.leads:
+            facts = {**job.facts, **(learner.closing_facts(model) if final else {})}
+            saved = save_checkpoint(job.lake, job.run, step, model, learner.tokenizer, facts, state)
+            log.info("%s: step %d is safe in %s", job.run, step, saved.uri)
+        learner.model.train()
+        job.team.wait()
+
+    def _backward(self, number: int, read: SampleBatch) -> dict[str, Tensor]:
+        """Add the gradients of some pairs; return their losses, float () each."""
+        job, how = self._job, self._how
+        generator = torch.Generator().manual_seed(step_seed(how.seed, read.step))
+        batch = model_batch(self._learner, read, job, generator, how)
+        kind = job.device.split(":")[0]
+        is_bf16 = how.precision == "bf16" or (how.precision == "auto" and kind == "cuda")
+        with torch.autocast(kind, torch.bfloat16, enabled=is_bf16):
+            losses = self._losses(batch, number, generator)
+        torch.autograd.backward(losses["loss"] / how.accumulate)
+        return {name: value.detach().float() for name, value in losses.items()}
+
+    def _state(self) -> dict[str, Tensor]:
+        """Return what a resumed run needs beside the weights, one tensor a name."""
+        named = {
+            f"optimiser.{index}.{slot}": torch.as_tensor(value)
+            for index, slots in self._optimiser.state_dict()["state"].items()
+            for slot, value in slots.items()
+        }
+        momentum = self._learner.momentum
+        slow = momentum.state_dict() if momentum is not None else {}
+        return {**named, **{f"momentum.{name}": value for name, value in slow.items()}}
 
 
 def model_batch(
-    learner: Learner, read: SampleBatch, device: str, generator: torch.Generator, how: Regimen
+    learner: Learner, read: SampleBatch, job: Job, generator: torch.Generator, how: Regimen
 ) -> Batch:
     """Move a read batch to the device as uint8, vary it, and only there make floats of it."""
     vision = learner.model.shape.vision
-    images = read.images.to(device, non_blocking=True)
+    images = read.images.to(job.device, non_blocking=True)
     if how.augmentation is not None:
-        images = augment(images, vision.image_size, generator, how.augmentation)
+        images = augment(images, vision.image_size, generator, how.augmentation, job.team.ranks)
     return batch_of(
         learner.tokenizer,
         pixels_for(vision, images),
@@ -182,7 +215,7 @@ def model_batch(
         read.keys,
         max_length=how.max_length,
         prompt=learner.prompt,
-    ).to(device)
+    ).to(job.device)
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -190,62 +223,47 @@ def step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _timed(metrics: StepMetrics, batch_size: int, seconds: float) -> StepMetrics:
-    return StepMetrics(
-        metrics.step,
-        metrics.total,
-        metrics.losses,
-        metrics.lr,
-        batch_size / max(seconds, 1e-9),
-        metrics.grad_norm,
-    )
-
-
-def _publish(
-    job: Job, learner: Learner, optimiser: torch.optim.Optimizer, step: int, final: bool
-) -> None:
-    state = None if final else _state(learner, optimiser)
-    facts = {**job.facts, **(learner.closing_facts() if final else {})}
-    learner.model.train()
-    saved = save_checkpoint(job.lake, job.run, step, learner.model, learner.tokenizer, facts, state)
-    log.info("%s: step %d is safe in %s", job.run, step, saved.uri)
-
-
-def _state(learner: Learner, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what a resumed run needs beside the weights, one tensor a name."""
-    named = {
-        f"optimiser.{index}.{slot}": torch.as_tensor(value)
-        for index, slots in optimiser.state_dict()["state"].items()
-        for slot, value in slots.items()
+def _below(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """Return the part of a training state that begins with `kind`, without that."""
+    return {
+        name.removeprefix(f"{kind}."): value
+        for name, value in state.items()
+        if name.startswith(f"{kind}.")
     }
-    momentum = learner.momentum.state_dict() if learner.momentum else {}
-    return {**named, **{f"momentum.{name}": value for name, value in momentum.items()}}
 
 
-def _restore(
-    learner: Learner, optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]
-) -> None:
-    """Put `_state` back."""
+def _restore(optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """Put the slots of `Trainee._state` back, divided as their parameters are."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
-    momentum: dict[str, Tensor] = {}
     for name, value in state.items():
-        kind, rest = name.split(".", 1)
-        if kind == "momentum":
-            momentum[rest] = value
-        else:
-            index, slot = rest.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
+        number, slot = name.split(".", 1)
+        part = divided_like(value, parameters[int(number)])
+        slots.setdefault(int(number), {})[slot] = part
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
-    if learner.momentum is not None:
-        learner.momentum.load_state_dict(momentum)
 
 
-def _diverged(job: Job, step: int, total: float, norm: float, how: Regimen) -> ModelError:
+def _recompute(model: Blip, blocks: int) -> None:
+    there = len(model.vision.blocks) if isinstance(model.vision, ViT) else 0
+    if blocks > there:
+        raise InputError(
+            f"recomputed_blocks is {blocks}, but this model's vision has {there} transformer blocks"
+        )
+    if isinstance(model.vision, ViT):
+        model.vision.recomputed = blocks
+
+
+def _diverged(
+    job: Job, parts: Sequence[SampleBatch], total: float, norm: float, how: Regimen
+) -> ModelError:
     found = newest(job.lake, job.run)
     left = f"the last good checkpoint is {found.uri}" if found else "no checkpoint was reached"
+    keys = [f"{key:015x}" for part in parts for key in part.keys.tolist()]
+    more = ", …" if len(keys) > KEYS_NAMED else ""
     return ModelError(
-        f"run {job.run} diverged at step {step + 1}: loss {total}, gradient norm {norm}; {left}. "
-        f"Start another run with a lower learning_rate than {how.learning_rate} or more than "
-        f"{how.warmup_steps} warmup_steps"
+        f"run {job.run} diverged at step {parts[0].step // how.accumulate + 1}: loss {total}, "
+        f"gradient norm {norm}, on a batch of pictures whose keys begin with "
+        f"{', '.join(keys[:KEYS_NAMED])}{more}; {left}. Start another run with a lower "
+        f"learning_rate than {how.learning_rate} or more than {how.warmup_steps} warmup_steps"
     )

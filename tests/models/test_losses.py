@@ -52,9 +52,8 @@ def test_two_texts_of_one_image_are_positives_and_never_negatives() -> None:
         [True, False, True],
     ]
     drawn_columns = {
-        tuple(hard_negatives(drawn(3, 3), same_image(keys, keys), generator)[0].tolist())
-        for generator in [torch.Generator().manual_seed(9)]
-        for _ in range(50)
+        tuple(hard_negatives(drawn(3, 3), same_image(keys, keys), uniform)[0].tolist())
+        for uniform in torch.rand(50, 3, generator=torch.Generator().manual_seed(9))
     }
     assert drawn_columns <= {(1, 0, 1), (1, 2, 1)}
     assert len(drawn_columns) == 2
@@ -79,8 +78,8 @@ def test_hard_negatives_are_drawn_as_often_as_they_look_alike() -> None:
     same = torch.tensor([[True, False, False, False]]).expand(4, -1)
     generator = torch.Generator().manual_seed(1)
     counts = torch.zeros(4)
-    for _ in range(2000):
-        columns, possible = hard_negatives(similarity, same, generator)
+    for uniform in torch.rand(2000, 4, generator=generator):
+        columns, possible = hard_negatives(similarity, same, uniform)
         assert possible.all()
         counts += columns.bincount(minlength=4)
     weights = similarity[0].softmax(0) + 1e-4
@@ -93,18 +92,23 @@ def test_hard_negatives_are_drawn_as_often_as_they_look_alike() -> None:
 
 def test_a_batch_of_one_image_has_no_negative_and_says_so() -> None:
     same = torch.ones(3, 3, dtype=torch.bool)
-    columns, possible = hard_negatives(drawn(3, 3), same, torch.Generator())
+    columns, possible = hard_negatives(drawn(3, 3), same, torch.rand(3))
     assert columns.tolist() == [0, 0, 0]
     assert not possible.any()
 
 
-def test_hard_negatives_are_a_function_of_the_generator() -> None:
-    same = torch.eye(13, dtype=torch.bool)
-    draws = [
-        hard_negatives(drawn(13, 13), same, torch.Generator().manual_seed(s))[0].tolist()
-        for s in (1, 1, 2)
-    ]
-    assert draws[0] == draws[1] != draws[2]
+def test_the_number_drawn_decides_which_negative_it_is() -> None:
+    # Weights 1/2, 1/4 and 1/4 of what is left without the own one.
+    similarity = torch.tensor([[0.0, math.log(2), 0.0, 0.0]]).expand(5, -1)
+    same = torch.tensor([[True, False, False, False]]).expand(5, -1)
+    uniform = torch.tensor([0.0, 0.49, 0.51, 0.74, 0.76])
+    assert hard_negatives(similarity, same, uniform)[0].tolist() == [1, 1, 2, 2, 3]
+
+
+def test_without_keys_the_diagonal_starts_where_the_own_keys_do() -> None:
+    keys = torch.tensor([5, 7])
+    same = same_image(keys, torch.tensor([7, 5, 5, 7, 5]), first=2, by_key=False)
+    assert same.nonzero().tolist() == [[0, 2], [1, 3]]
 
 
 def test_the_matching_loss_counts_index_one_as_a_match_and_skips_what_is_no_pair() -> None:

@@ -67,6 +67,42 @@ def test_a_resumed_run_has_bit_for_bit_the_losses_of_an_uninterrupted_one(lake: 
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_a_resumed_run_in_parts_has_the_losses_of_an_uninterrupted_one(lake: Lake) -> None:
+    how = replace(HOW, batch_size=6, accumulate=2)
+    whole = list(pretrain(lake, "whole", ("all",), how))
+    begun = list(islice(pretrain(lake, "killed", ("all",), how), 4))
+    resumed = list(pretrain(lake, "killed", ("all",), how))
+    assert [m.step for m in resumed] == [4, 5, 6]
+    assert [learned(m) for m in begun[:3] + resumed] == [learned(m) for m in whole]
+    assert [m.total for m in pretrain(lake, "at once", ("all",), replace(how, accumulate=1))] != [
+        m.total for m in whole
+    ]
+
+
+def test_blocks_computed_again_give_the_same_losses_bit_for_bit(lake: Lake) -> None:
+    kept = list(pretrain(lake, "kept", ("all",), HOW))
+    again = list(pretrain(lake, "again", ("all",), replace(HOW, recomputed_blocks=1)))
+    assert [learned(m) for m in again] == [learned(m) for m in kept]
+    with pytest.raises(InputError, match="recomputed_blocks is 2, but this model's vision has 1"):
+        next(pretrain(lake, "many", ("all",), replace(HOW, recomputed_blocks=2)))
+
+
+def test_bf16_computes_otherwise_and_keeps_weights_in_fp32(lake: Lake) -> None:
+    full = list(pretrain(lake, "full", ("all",), HOW))
+    half = list(pretrain(lake, "half", ("all",), replace(HOW, precision="bf16")))
+    assert half[0].total != full[0].total
+    assert half[0].total == pytest.approx(full[0].total, rel=0.02)
+    model = load_model(lake, "checkpoints/half").model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_rate_by_epochs_falls_at_every_epoch_and_not_below_the_lowest(lake: Lake) -> None:
+    # 11 samples, 5 a step: steps 0, 1, 2 begin in epoch 0, steps 3 and 4 in epoch 1, 5 in epoch 2.
+    how = replace(HOW, schedule="epoch", epoch_decay=0.5, lowest_rate=1e-3, warmup_steps=1)
+    rates = [m.lr for m in pretrain(lake, "epochs", ("all",), how)]
+    assert rates == pytest.approx([3e-3, 3e-3, 3e-3, 1.5e-3, 1.5e-3, 1e-3])
+
+
 def test_a_finished_run_has_nothing_left_to_do_and_says_what_made_it(lake: Lake) -> None:
     list(pretrain(lake, "r", ("all",), HOW, revision="abc123"))
     assert list(pretrain(lake, "r", ("all",), HOW, revision="def456")) == []
@@ -126,7 +162,10 @@ def test_every_step_has_a_seed_of_its_own() -> None:
     [
         ({"preset": "huge"}, "there is no preset 'huge'; choose one of test, tiny"),
         ({"steps": 0}, "steps is above 0, not 0"),
-        ({"schedule": "square"}, "schedule is one of cosine, linear, constant, not 'square'"),
+        (
+            {"schedule": "square"},
+            "schedule is one of cosine, linear, constant, epoch, not 'square'",
+        ),
         ({"init": "thin air"}, "init is one of scratch, packaged"),
         ({"vocab_size": 3}, "vocab_size is at least 40"),
     ],

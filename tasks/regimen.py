@@ -1,0 +1,78 @@
+"""How long, how fast and how precisely to learn: what every training run has settings for."""
+
+from dataclasses import dataclass
+
+from models.batches import MAX_LENGTH
+from models.preprocessing import Augmentation
+from models.schedules import SHAPES, decayed, learning_rate
+from tasks.bounds import above_zero, at_least, one_of
+from tasks.team import STYLES
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Regimen:
+    """How long and how fast to learn; shared by pretraining and finetuning.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: pairs a step.
+        learning_rate: the peak.
+        warmup_steps: of a linear rise from 0.
+        schedule: "linear", "cosine" or "constant", after the rise; "epoch" keeps `epoch_decay` of
+            the rate at every epoch.
+        epoch_decay: BLIP's pretraining kept 0.9.
+        lowest_rate: where the schedule ends.
+        weight_decay: on matrices; norms, biases and the temperature have none.
+        clip_norm: the largest gradient norm that is not scaled down.
+        seed: of weights, order, negatives and dropout.
+        max_length: most tokens of a caption.
+        augmentation: how pictures are varied, or None to show them as they are.
+        checkpoint_every: steps between two checkpoints.
+        accumulate: parts in which a step's pairs are read, for want of memory. Contrast and
+            negatives are then those of a part.
+        recomputed_blocks: how many of the last vision blocks are computed again in the backward
+            pass instead of being kept.
+        precision: "fp32", "bf16" (autocast; weights, losses and optimiser stay fp32), or "auto":
+            bf16 on a GPU.
+        parallel: how the ranks that torchrun starts divide the work: "ddp" or "fsdp".
+    """
+
+    steps: int = 550
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup_steps: int = 30
+    schedule: str = "linear"
+    epoch_decay: float = 0.9
+    lowest_rate: float = 0.0
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    seed: int = 0
+    max_length: int = MAX_LENGTH
+    augmentation: Augmentation | None = None
+    checkpoint_every: int = 200
+    accumulate: int = 1
+    recomputed_blocks: int = 0
+    precision: str = "auto"
+    parallel: str = "ddp"
+
+    def __post_init__(self) -> None:
+        above_zero(self, "steps", "batch_size", "checkpoint_every", "learning_rate", "clip_norm")
+        above_zero(self, "accumulate", "epoch_decay")
+        at_least(0, self, "warmup_steps", "weight_decay", "seed")
+        at_least(0, self, "lowest_rate", "recomputed_blocks")
+        one_of(self, schedule=(*SHAPES, "epoch"), precision=PRECISIONS, parallel=STYLES)
+
+    def stored_size(self, image_size: int) -> int:
+        """Return the side at which pictures are kept: BLIP crops its 224 pixels out of 256."""
+        return image_size if self.augmentation is None else round(image_size * 8 / 7)
+
+    def rate(self, step: int, epoch: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        peak, shape, floor = self.learning_rate, self.schedule, self.lowest_rate
+        if shape == "epoch":
+            peak, shape = decayed(epoch, peak=peak, decay=self.epoch_decay, floor=floor), "constant"
+        return learning_rate(
+            step, total=self.steps, peak=peak, warmup=self.warmup_steps, floor=floor, shape=shape
+        )
