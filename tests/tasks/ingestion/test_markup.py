@@ -1,10 +1,12 @@
 """Tags and texts are those that a browser's parser finds, and nothing is read twice."""
 
 import random
+import re
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+from tasks.ingestion import markup
 from tasks.ingestion.markup import Tag, tokens
 
 # Pieces that a page may be made of in any order; no tables, whose content a browser moves.
@@ -59,3 +61,19 @@ def test_texts_are_what_a_reader_sees(html: str, text: str) -> None:
 def test_a_number_of_a_million_digits_is_not_read_as_one() -> None:
     (text, *_) = tokens("&#" + "9" * 1_000_000 + ";", frozenset())
     assert str(text).endswith("999;")
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    # Python 3.11.2 loses what such a group should match, and the tests may run on a later one.
+    patterns = [one.pattern for one in vars(markup).values() if isinstance(one, re.Pattern)]
+    assert len(patterns) > 5
+    group = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]*\})\+")
+    assert group.search(r"(?:a|b)*+")
+    assert not [pattern for pattern in patterns if group.search(pattern)]
+
+
+@pytest.mark.parametrize("part", [" a=b", " a='>'", "=", "/", "<!-", '"'])
+def test_a_tag_of_a_million_parts_is_one_tag(part: str) -> None:
+    (tag,) = tokens(f"<img src=x {part * (1_000_000 // len(part))}>", frozenset({"img"}))
+    assert isinstance(tag, Tag)
+    assert tag.attributes["src"] == "x"
