@@ -76,8 +76,8 @@ KARPATHY: dict[str, Any] = {
         for split, number in (("test", 391895), ("restval", 7), ("train", 11), ("val", 13))
     ],
 }
-for place, image in enumerate(KARPATHY["images"]):
-    image["filename"] = f"COCO_val2014_{place:012d}.jpg"
+for number, image in enumerate(KARPATHY["images"]):
+    image["filename"] = f"COCO_val2014_{number:012d}.jpg"
 FLICKR_KARPATHY = {
     "images": [
         {
