@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.blip import Blip
-from models.decoding import Decoding, Spelling, adjusted
+from models.decoding import Decoding, Spelling, Writer, adjusted
 from models.text import Cache, ImageKeys
 
 
@@ -34,7 +33,7 @@ class _Search:
     done: Tensor
 
 
-def beam_search(model: Blip, keys: ImageKeys, spelling: Spelling, decoding: Decoding) -> Tensor:
+def beam_search(model: Writer, keys: ImageKeys, spelling: Spelling, decoding: Decoding) -> Tensor:
     """Return int64 (B, t): the best text found for each image, prompt included, padded.
 
     Args:

@@ -5,14 +5,16 @@ Image keys are projected once; all texts and beams of an image read the same one
 own past lies in a cache of fixed size.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.beam import beam_search
 from models.blip import Blip
-from models.decoding import Decoding, Spelling, adjusted
+from models.decoding import Decoding, Spelling, Writer, adjusted
 from models.sampling import sample_nucleus, uniforms
 from models.text import Cache, ImageKeys
 from models.tokenization import Tokenizer
@@ -67,6 +69,15 @@ def generate(
     """
     if len(seeds) != len(pixels):
         raise ValueError(f"each image needs a seed: got {len(pixels)} images, {len(seeds)} seeds")
+    with at_rest(model):
+        keys = model.project_image(model.encode_image(pixels))
+        return continued(model, tokenizer, keys, decoding, seeds)
+
+
+def continued(
+    model: Writer, tokenizer: Tokenizer, keys: ImageKeys, decoding: Decoding, seeds: Tensor
+) -> list[Caption]:
+    """Write from keys that are projected already, with a model in eval mode; as `generate`."""
     prompt = tuple(tokenizer.encode_prompt(decoding.prompt))
     if len(prompt) >= decoding.max_length:
         raise ValueError(
@@ -74,19 +85,23 @@ def generate(
             "nothing could be written"
         )
     spelling = Spelling(prompt, tokenizer.sep, tokenizer.pad, tokenizer.unspeakable)
+    ids = write(model, keys, spelling, decoding, seeds.to(model.device))
+    return _captions(tokenizer, ids, token_log_probabilities(model, keys, ids, spelling), spelling)
+
+
+@contextlib.contextmanager
+def at_rest(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while."""
     was_training = model.training
     model.eval()
     try:
-        keys = model.project_image(model.encode_image(pixels))
-        ids = write(model, keys, spelling, decoding, seeds.to(model.device))
-        scores = token_log_probabilities(model, keys, ids, spelling)
+        yield
     finally:
         model.train(was_training)
-    return _captions(tokenizer, ids, scores, spelling)
 
 
 def write(
-    model: Blip, keys: ImageKeys, spelling: Spelling, decoding: Decoding, seeds: Tensor
+    model: Writer, keys: ImageKeys, spelling: Spelling, decoding: Decoding, seeds: Tensor
 ) -> Tensor:
     """Return int64 (N, t) ids, prompt included, filled with `pad` after the end.
 
@@ -103,7 +118,7 @@ def write(
 
 
 def _sampled(
-    model: Blip, keys: ImageKeys, spelling: Spelling, decoding: Decoding, seeds: Tensor
+    model: Writer, keys: ImageKeys, spelling: Spelling, decoding: Decoding, seeds: Tensor
 ) -> Tensor:
     rows, start = len(seeds), len(spelling.prompt)
     ids = torch.full((rows, decoding.max_length), spelling.pad, device=seeds.device)
@@ -129,7 +144,7 @@ def _should_check(step: int, ids: Tensor) -> bool:
 
 
 def token_log_probabilities(
-    model: Blip, keys: ImageKeys, ids: Tensor, spelling: Spelling
+    model: Writer, keys: ImageKeys, ids: Tensor, spelling: Spelling
 ) -> Tensor:
     """Return float (N, t - P): each written token's log-probability, 0 after the end."""
     start = len(spelling.prompt)

@@ -4,11 +4,14 @@ N texts, t tokens so far, V vocabulary.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from models.presets import Shape
 from models.sampling import forbid_repeated_ngrams, penalise_repeats
+from models.text import Cache, ImageKeys, TextStack
 
 METHODS = ("nucleus", "beam", "greedy")
 
@@ -48,6 +51,25 @@ class Decoding:
             raise ValueError("top_k and beams are 1 or more, repetition_penalty is above 0")
         if self.no_repeat_ngram < 0 or not 0 <= self.min_length <= self.max_length:
             raise ValueError("no_repeat_ngram is 0 or more, and min_length at most max_length")
+
+
+class Writer(Protocol):
+    """A model that writes: `Blip` for images, `Answerer` for questions about them."""
+
+    @property
+    def shape(self) -> Shape: ...  # noqa: D102
+    @property
+    def text(self) -> TextStack: ...  # noqa: D102
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
+
+    def decode_hidden(self, ids: Tensor, keys: ImageKeys, cache: Cache | None = None) -> Tensor:
+        """Read (N, L) ids from left to right: float (N, L, W)."""
+        ...
+
+    def language_logits(self, hidden: Tensor) -> Tensor:
+        """Map (..., W) to next-token logits (..., V)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,24 @@
-"""Weights to and from others: transformers' two BLIP classes and the original .pth files.
+"""Weights to and from transformers' three BLIP classes, by one table of names, `models.layouts`.
 
-Import concatenates and export splits by one table of names, `models.layouts`.
+Import concatenates what is fused here and export splits it; no number changes.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from transformers import BlipConfig, BlipForConditionalGeneration, BlipForImageTextRetrieval
-
-from models.blip import Blip
-from models.layouts import (
-    PREFIXES,
-    ROLES,
-    Half,
-    Names,
-    head_names,
-    is_head,
-    salesforce_vision_names,
-    text_names,
-    vision_names,
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipForImageTextRetrieval,
+    BlipForQuestionAnswering,
 )
+
+from models.answering import Answerer
+from models.blip import INITIAL_TEMPERATURE, Blip
+from models.layouts import ROLES, Half, Kind, Names, gathered, scattered, text_names, vision_names
 from models.presets import Shape, TextShape, VisionShape
 from models.tokenization import Tokenizer
 
@@ -37,6 +33,12 @@ STACK = {
 VISION = {**STACK, "image_size": "image_size", "patch": "patch_size"}
 TEXT = {**STACK, "positions": "max_position_embeddings", "dropout": "hidden_dropout_prob"}
 
+CLASSES: dict[Kind, Any] = {
+    "captioner": BlipForConditionalGeneration,
+    "filter": BlipForImageTextRetrieval,
+    "answerer": BlipForQuestionAnswering,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -50,44 +52,83 @@ class Imported:
     halves: tuple[Half, ...]
 
 
+def kind_of_folder(path: str) -> Kind:
+    """Return which of transformers' BLIP classes a local folder or hub id holds.
+
+    Raises:
+        ValueError: its config names another architecture.
+        OSError: it has no config.
+    """
+    named = BlipConfig.from_pretrained(path).architectures or ()
+    for kind, cls in CLASSES.items():
+        if cls.__name__ in named:
+            return kind
+    known = ", ".join(cls.__name__ for cls in CLASSES.values())
+    raise ValueError(f"{path} holds {', '.join(named) or 'no class'}; Caplift reads {known}")
+
+
+def load_transformers(path: str) -> Imported:
+    """Load a captioner or a filter from a local folder or a hub id in transformers' format.
+
+    Raises:
+        ValueError: its config names another architecture.
+    """
+    kind = kind_of_folder(path)
+    if kind == "answerer":
+        raise ValueError(f"{path} answers questions; it is no captioner and no filter")
+    return from_transformers(CLASSES[kind].from_pretrained(path))
+
+
+def load_answerer(path: str) -> Answerer:
+    """Load a model that answers questions; as `load_transformers`."""
+    if kind_of_folder(path) != "answerer":
+        raise ValueError(f"{path} answers no questions; BlipForQuestionAnswering does")
+    return answerer_from_transformers(CLASSES["answerer"].from_pretrained(path))
+
+
+def from_transformers(theirs: Any) -> Imported:
+    """Build a model from a `BlipForConditionalGeneration` or `BlipForImageTextRetrieval`.
+
+    The temperature, which those classes have no place for, is read off the config's logit scale.
+    """
+    half: Half = "captioner" if hasattr(theirs, "text_decoder") else "filter"
+    shape = shape_of_hf(theirs.config)
+    model = Blip(shape, theirs.config.text_config.vocab_size)
+    fill(model, theirs.state_dict(), {**vision_names(shape), **text_names(shape, half)})
+    model.temperature.data.fill_(math.exp(-theirs.config.logit_scale_init_value))
+    copy_self_attention(model, half)
+    return Imported(model, (half,))
+
+
+def answerer_from_transformers(theirs: Any) -> Answerer:
+    """Build a model that answers from a `BlipForQuestionAnswering`.
+
+    Raises:
+        ValueError: image and text differ in width, where that class itself cannot run.
+    """
+    shape = shape_of_hf(theirs.config)
+    _check_one_width(shape)
+    model = Answerer(shape, theirs.config.text_config.vocab_size)
+    names = {**vision_names(shape), **text_names(shape, "answerer")}
+    model.load_state_dict(gathered(theirs.state_dict(), names))
+    return model
+
+
 def shape_of_hf(config: Any) -> Shape:
-    """Return the shape of a transformers `BlipConfig`."""
+    """Return the shape of a transformers `BlipConfig`.
+
+    Raises:
+        ValueError: its activation is not the exact GELU that every BLIP has.
+    """
     vision, text = config.vision_config, config.text_config
+    for half in (vision, text):
+        if half.hidden_act != "gelu":
+            raise ValueError(f"hidden_act is gelu in BLIP, this config says {half.hidden_act!r}")
     return Shape(
         vision=VisionShape(**{ours: getattr(vision, theirs) for ours, theirs in VISION.items()}),
         text=TextShape(**{ours: getattr(text, theirs) for ours, theirs in TEXT.items()}),
         embedding=config.image_text_hidden_size,
     )
-
-
-def from_transformers(theirs: Any) -> Imported:
-    """Build a model from a `BlipForConditionalGeneration` or `BlipForImageTextRetrieval`."""
-    half: Half = "captioner" if hasattr(theirs, "text_decoder") else "filter"
-    shape = shape_of_hf(theirs.config)
-    names = {**vision_names(shape), **text_names(shape, half), **head_names(half)}
-    model = Blip(shape, theirs.config.text_config.vocab_size)
-    _fill(model, theirs.state_dict(), names)
-    _copy_self_attention(model, half)
-    return Imported(model, (half,))
-
-
-def load_transformers(path: str) -> Imported:
-    """Load a local folder or a hub id in transformers' format.
-
-    Raises:
-        ValueError: its config names another architecture.
-    """
-    config = BlipConfig.from_pretrained(path)
-    classes = {
-        "BlipForConditionalGeneration": BlipForConditionalGeneration,
-        "BlipForImageTextRetrieval": BlipForImageTextRetrieval,
-    }
-    named = [name for name in config.architectures or () if name in classes]
-    if not named:
-        raise ValueError(
-            f"{path} holds {config.architectures}; Caplift reads {' and '.join(classes)}"
-        )
-    return from_transformers(classes[named[0]].from_pretrained(path))
 
 
 def to_captioner(model: Blip, tokenizer: Tokenizer) -> Any:
@@ -96,13 +137,8 @@ def to_captioner(model: Blip, tokenizer: Tokenizer) -> Any:
     Raises:
         ValueError: the image encoder has no counterpart there, or the decoder hears an RBM.
     """
-    if model.rbm_tokens is not None:
-        raise ValueError(
-            "this captioner's decoder reads tokens of an RBM, which transformers' BLIP has no "
-            "place for; export the model it was finetuned from"
-        )
-    theirs = BlipForConditionalGeneration(_config_of(model, tokenizer))
-    return _filled(theirs, model, "captioner")
+    refuse_rbm(model)
+    return _exported(model, tokenizer, "captioner")
 
 
 def to_filter(model: Blip, tokenizer: Tokenizer) -> Any:
@@ -114,86 +150,98 @@ def to_filter(model: Blip, tokenizer: Tokenizer) -> Any:
     Raises:
         ValueError: the image encoder has no counterpart there.
     """
-    theirs = BlipForImageTextRetrieval(_config_of(model, tokenizer))
-    return _filled(theirs, model, "filter")
+    return _exported(model, tokenizer, "filter")
 
 
-def from_salesforce(state: Mapping[str, Tensor], shape: Shape | None = None) -> Imported:
-    """Build a model from an original checkpoint, the dictionary under its key "model".
+def to_answerer(model: Answerer, tokenizer: Tokenizer) -> Any:
+    """Return a `BlipForQuestionAnswering`, in eval mode.
 
-    Momentum copies and queues are left out. Without a shape it is read off the tensors, with heads
-    of 64 as in every released file.
+    Its processor puts [CLS] before a question: replace that by `tokenizer.enc`. And its answers
+    hear the padding of their questions: ask one at a time, or questions of one length.
 
     Raises:
-        ValueError: the file has neither text half.
+        ValueError: the image encoder has no counterpart there, or it is not as wide as the text.
     """
-    halves: tuple[Half, ...] = tuple(
-        half
-        for half, prefix in PREFIXES.items()
-        if f"{prefix}embeddings.word_embeddings.weight" in state
-    )
-    if not halves:
+    _check_one_width(model.shape)
+    return _exported(model, tokenizer, "answerer")
+
+
+def refuse_rbm(model: Blip | Answerer) -> None:
+    """Refuse a model whose decoder hears an RBM: nobody else has a place for that.
+
+    Raises:
+        ValueError: it does.
+    """
+    if isinstance(model, Blip) and model.rbm_tokens is not None:
         raise ValueError(
-            "no text_decoder or text_encoder in this state; a BLIP .pth keeps them under 'model'"
+            "this captioner's decoder reads tokens of an RBM, which transformers' BLIP has no "
+            "place for; export the model it was finetuned from"
         )
-    words = state[f"{PREFIXES[halves[0]]}embeddings.word_embeddings.weight"]
-    model = Blip(shape or _shape_of_salesforce(state, halves[0]), len(words))
-    names = salesforce_vision_names(model.shape)
-    for half in reversed(halves):  # what both have is the decoder's, as in the original's tying
-        names |= {**text_names(model.shape, half), **head_names(half)}
-    names = {o: t for o, t in names.items() if all(n in state for n in t) or not is_head(o)}
-    if "temp" in state:
-        names["temperature"] = ("temp",)
-    _fill(model, state, names)
-    if len(halves) == 1:
-        _copy_self_attention(model, halves[0])
-    return Imported(model, halves)
 
 
-def _fill(model: Blip, state: Mapping[str, Tensor], names: Names) -> None:
-    missing = sorted({name for theirs in names.values() for name in theirs} - set(state))
-    if missing:
-        raise ValueError(f"{len(missing)} tensors are missing, the first is {missing[0]}")
-    ours = {
-        name: torch.cat([state[t] for t in theirs]) if len(theirs) > 1 else state[theirs[0]]
-        for name, theirs in names.items()
-    }
-    _, unexpected = model.load_state_dict(ours, strict=False)
+def refuse_other_eyes(vision: VisionShape) -> None:
+    """Refuse an image encoder that is no plain ViT.
+
+    Raises:
+        ValueError: says what it is.
+    """
+    if vision.kind != "vit" or vision.stem != "patch":
+        raise ValueError(
+            "transformers' BLIP and the original have a plain patch embedding only; a model with "
+            f"vision.kind={vision.kind}, vision.stem={vision.stem} cannot be written as one "
+            "(the presets small, base and large can)"
+        )
+
+
+def fill(model: Blip, state: Mapping[str, Tensor], names: Names) -> None:
+    """Load the tensors named; the others stay as they are."""
+    _, unexpected = model.load_state_dict(gathered(state, names), strict=False)
     assert not unexpected, unexpected
 
 
-def _filled(theirs: nn.Module, model: Blip, half: Half) -> nn.Module:
-    shape = model.shape
-    names = {**vision_names(shape), **text_names(shape, half), **head_names(half)}
-    ours = model.state_dict()
-    state = {}
-    for name, parts in names.items():
-        for part, tensor in zip(parts, ours[name].chunk(len(parts)), strict=True):
-            state[part] = tensor.clone()
-    if half == "captioner":  # tied there; named twice in the state
-        state["text_decoder.cls.predictions.decoder.weight"] = ours["text.words.weight"].clone()
-        state["text_decoder.cls.predictions.decoder.bias"] = ours["language.bias"].clone()
-    theirs.load_state_dict(state)
-    return theirs.eval()
-
-
-def _copy_self_attention(model: Blip, half: Half) -> None:
+def copy_self_attention(model: Blip, half: Half) -> None:
+    """Let the half that did not come start with the self-attention of the one that did."""
     other: Half = "filter" if half == "captioner" else "captioner"
     for layer in model.text.stack:
         source = layer.attention(ROLES[half])
         layer.attention(ROLES[other]).load_state_dict(source.state_dict())
 
 
-def _config_of(model: Blip, tokenizer: Tokenizer) -> Any:
-    vision, text = model.shape.vision, model.shape.text
-    if vision.kind != "vit" or vision.stem != "patch":
+def both_named(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the head's tied tensors under the second name that both layouts give them."""
+    return {
+        "text_decoder.cls.predictions.decoder.weight": ours["text.words.weight"].clone(),
+        "text_decoder.cls.predictions.decoder.bias": ours["language.bias"].clone(),
+    }
+
+
+def _exported(model: Blip | Answerer, tokenizer: Tokenizer, kind: Kind) -> Any:
+    theirs: nn.Module = CLASSES[kind](_config_of(model, tokenizer))
+    ours = model.state_dict()
+    state = scattered(ours, {**vision_names(model.shape), **text_names(model.shape, kind)})
+    theirs.load_state_dict(state if kind == "filter" else {**state, **both_named(ours)})
+    return theirs.eval()
+
+
+def _check_one_width(shape: Shape) -> None:
+    if shape.vision.width != shape.text.width:
         raise ValueError(
-            "transformers' BLIP has a plain patch embedding only; a model with "
-            f"vision.kind={vision.kind}, vision.stem={vision.stem} cannot be written as one "
-            "(the presets small, base and large can)"
+            f"BlipForQuestionAnswering runs only where image and text are equally wide; this model "
+            f"has {shape.vision.width} and {shape.text.width}. The original .pth layout has a "
+            "place for it"
         )
+
+
+def _config_of(model: Blip | Answerer, tokenizer: Tokenizer) -> Any:
+    vision, text = model.shape.vision, model.shape.text
+    refuse_other_eyes(vision)
+    temperature = model.temperature.item() if isinstance(model, Blip) else INITIAL_TEMPERATURE
     return BlipConfig(
-        vision_config={theirs: getattr(vision, ours) for ours, theirs in VISION.items()},
+        vision_config={
+            **{theirs: getattr(vision, ours) for ours, theirs in VISION.items()},
+            # Their default of 1e-10 makes whoever starts afresh from this config blind.
+            "initializer_range": model.shape.init_std,
+        },
         text_config={
             **{theirs: getattr(text, ours) for ours, theirs in TEXT.items()},
             "vocab_size": model.vocab_size,
@@ -204,33 +252,5 @@ def _config_of(model: Blip, tokenizer: Tokenizer) -> Any:
             "pad_token_id": tokenizer.pad,
         },
         image_text_hidden_size=model.shape.embedding,
+        logit_scale_init_value=-math.log(temperature),
     )
-
-
-def _shape_of_salesforce(state: Mapping[str, Tensor], half: Half) -> Shape:
-    width, _, patch, _ = state["visual_encoder.patch_embed.proj.weight"].shape
-    grid = round((state["visual_encoder.pos_embed"].shape[1] - 1) ** 0.5)
-    prefix = PREFIXES[half]
-    positions, text_width = state[f"{prefix}embeddings.position_embeddings.weight"].shape
-    return Shape(
-        vision=VisionShape(
-            image_size=grid * patch,
-            patch=patch,
-            width=width,
-            depth=_count(state, "visual_encoder.blocks."),
-            heads=width // 64,
-            mlp=len(state["visual_encoder.blocks.0.mlp.fc1.weight"]),
-        ),
-        text=TextShape(
-            width=text_width,
-            depth=_count(state, f"{prefix}encoder.layer."),
-            heads=text_width // 64,
-            mlp=len(state[f"{prefix}encoder.layer.0.intermediate.dense.weight"]),
-            positions=positions,
-        ),
-        embedding=len(state["vision_proj.weight"]) if "vision_proj.weight" in state else 256,
-    )
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})

@@ -1,19 +1,49 @@
 """What others call our tensors: transformers' BLIP classes and the original .pth files.
 
 For each of ours a tuple of theirs; where there are several, ours is theirs stacked on the first
-dimension. A captioner names the decoder's half of the text stack, a filter the encoder's.
+dimension. A captioner names the decoder's half of the text stack, a filter the encoder's; an
+answerer has a stack of its own for each.
 """
 
+from collections.abc import Mapping
 from typing import Literal
+
+import torch
+from torch import Tensor
 
 from models.presets import Shape
 from models.text import Role
 
 Half = Literal["captioner", "filter"]
+Kind = Literal["captioner", "filter", "answerer"]
 Names = dict[str, tuple[str, ...]]  # ours -> theirs, in the order in which they are stacked
 
 PREFIXES: dict[Half, str] = {"captioner": "text_decoder.bert.", "filter": "text_encoder."}
 ROLES: dict[Half, Role] = {"captioner": "decoder", "filter": "encoder"}
+
+
+def gathered(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+    """Return our tensors made of theirs.
+
+    Raises:
+        ValueError: some of theirs are missing; says how many and names one.
+    """
+    missing = sorted({name for theirs in names.values() for name in theirs} - set(state))
+    if missing:
+        raise ValueError(f"{len(missing)} tensors are missing, the first is {missing[0]}")
+    return {
+        name: torch.cat([state[t] for t in theirs]) if len(theirs) > 1 else state[theirs[0]]
+        for name, theirs in names.items()
+    }
+
+
+def scattered(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+    """Return their tensors made of ours; each has memory of its own."""
+    return {
+        part: tensor.clone()
+        for name, parts in names.items()
+        for part, tensor in zip(parts, state[name].chunk(len(parts)), strict=True)
+    }
 
 
 def vision_names(shape: Shape) -> Names:
@@ -30,57 +60,93 @@ def vision_names(shape: Shape) -> Names:
         names |= _both(f"{ours}.out", f"{theirs}.self_attn.projection")
         names |= _both(f"{ours}.norm1", f"{theirs}.layer_norm1")
         names |= _both(f"{ours}.norm2", f"{theirs}.layer_norm2")
-        names |= _both(f"{ours}.fc1", f"{theirs}.mlp.fc1") | _both(
-            f"{ours}.fc2", f"{theirs}.mlp.fc2"
-        )
+        names |= _both(f"{ours}.fc1", f"{theirs}.mlp.fc1")
+        names |= _both(f"{ours}.fc2", f"{theirs}.mlp.fc2")
     return names
 
 
-def salesforce_vision_names(shape: Shape) -> Names:
-    """Name the image encoder as the original code does."""
+def timm_names(depth: int, prefix: str = "") -> Names:
+    """Name the image encoder as timm does, and the original code under `visual_encoder.`."""
     names: Names = {
-        "vision.class_token": ("visual_encoder.cls_token",),
-        "vision.positions": ("visual_encoder.pos_embed",),
-        **_both("vision.patch", "visual_encoder.patch_embed.proj"),
-        **_both("vision.norm", "visual_encoder.norm"),
+        "vision.class_token": (f"{prefix}cls_token",),
+        "vision.positions": (f"{prefix}pos_embed",),
+        **_both("vision.patch", f"{prefix}patch_embed.proj"),
+        **_both("vision.norm", f"{prefix}norm"),
     }
-    for n in range(shape.vision.depth):
-        ours, theirs = f"vision.blocks.{n}", f"visual_encoder.blocks.{n}"
+    for n in range(depth):
+        ours, theirs = f"vision.blocks.{n}", f"{prefix}blocks.{n}"
         names |= _both(f"{ours}.qkv", f"{theirs}.attn.qkv")
         names |= _both(f"{ours}.out", f"{theirs}.attn.proj")
-        names |= _both(f"{ours}.norm1", f"{theirs}.norm1") | _both(
-            f"{ours}.norm2", f"{theirs}.norm2"
-        )
-        names |= _both(f"{ours}.fc1", f"{theirs}.mlp.fc1") | _both(
-            f"{ours}.fc2", f"{theirs}.mlp.fc2"
-        )
+        for part in ("norm1", "norm2"):
+            names |= _both(f"{ours}.{part}", f"{theirs}.{part}")
+        for part in ("fc1", "fc2"):
+            names |= _both(f"{ours}.{part}", f"{theirs}.mlp.{part}")
     return names
 
 
-def text_names(shape: Shape, half: Half) -> Names:
-    """Name one half of the text stack; both layouts agree."""
+def vit_names(depth: int, prefix: str = "") -> Names:
+    """Name the image encoder as files of transformers' ViT and DeiT do."""
+    embeddings = f"{prefix}embeddings"
+    names: Names = {
+        "vision.class_token": (f"{embeddings}.cls_token",),
+        "vision.positions": (f"{embeddings}.position_embeddings",),
+        **_both("vision.patch", f"{embeddings}.patch_embeddings.projection"),
+        **_both("vision.norm", f"{prefix}layernorm"),
+    }
+    for n in range(depth):
+        ours, theirs = f"vision.blocks.{n}", f"{prefix}encoder.layer.{n}"
+        own = f"{theirs}.attention.attention"
+        names |= _both(f"{ours}.qkv", *(f"{own}.{part}" for part in ("query", "key", "value")))
+        names |= _both(f"{ours}.out", f"{theirs}.attention.output.dense")
+        names |= _both(f"{ours}.norm1", f"{theirs}.layernorm_before")
+        names |= _both(f"{ours}.norm2", f"{theirs}.layernorm_after")
+        names |= _both(f"{ours}.fc1", f"{theirs}.intermediate.dense")
+        names |= _both(f"{ours}.fc2", f"{theirs}.output.dense")
+    return names
+
+
+def text_names(shape: Shape, kind: Kind) -> Names:
+    """Name what a kind of model has of text, its heads included; both layouts agree."""
+    depth = shape.text.depth
+    if kind == "answerer":
+        return {
+            **_stack_names(depth, "question", "filter"),
+            **_stack_names(depth, "text", "captioner"),
+            **head_names("captioner"),
+        }
+    return {**_stack_names(depth, "text", kind), **head_names(kind)}
+
+
+def _stack_names(depth: int, stack: str, half: Half) -> Names:
     prefix, role = PREFIXES[half], ROLES[half]
     names: Names = {
-        "text.words.weight": (f"{prefix}embeddings.word_embeddings.weight",),
-        "text.positions.weight": (f"{prefix}embeddings.position_embeddings.weight",),
-        **_both("text.norm", f"{prefix}embeddings.LayerNorm"),
+        f"{stack}.words.weight": (f"{prefix}embeddings.word_embeddings.weight",),
+        f"{stack}.positions.weight": (f"{prefix}embeddings.position_embeddings.weight",),
+        **_both(f"{stack}.norm", f"{prefix}embeddings.LayerNorm"),
     }
-    for n in range(shape.text.depth):
-        ours, theirs = f"text.layers.{n}", f"{prefix}encoder.layer.{n}"
-        own, across = f"{theirs}.attention", f"{theirs}.crossattention"
-        attention = f"{ours}.self_attention.{role}"
-        query, key, value = (f"{own}.self.{part}" for part in ("query", "key", "value"))
-        names |= _both(f"{attention}.qkv", query, key, value)
-        names |= _both(f"{attention}.out", f"{own}.output.dense")
-        names |= _both(f"{attention}.norm", f"{own}.output.LayerNorm")
+    for n in range(depth):
+        ours, theirs = f"{stack}.layers.{n}", f"{prefix}encoder.layer.{n}"
+        across = f"{theirs}.crossattention"
+        names |= bert_layer_names(ours, theirs, role)
         names |= _both(f"{ours}.cross.query", f"{across}.self.query")
         names |= _both(f"{ours}.cross.key_value", f"{across}.self.key", f"{across}.self.value")
         names |= _both(f"{ours}.cross.out", f"{across}.output.dense")
         names |= _both(f"{ours}.cross.norm", f"{across}.output.LayerNorm")
-        names |= _both(f"{ours}.mlp.fc1", f"{theirs}.intermediate.dense")
-        names |= _both(f"{ours}.mlp.fc2", f"{theirs}.output.dense")
-        names |= _both(f"{ours}.mlp.norm", f"{theirs}.output.LayerNorm")
     return names
+
+
+def bert_layer_names(ours: str, theirs: str, role: Role) -> Names:
+    """Name what a layer has in common with BERT's, for one role's self-attention."""
+    own, attention = f"{theirs}.attention", f"{ours}.self_attention.{role}"
+    query, key, value = (f"{own}.self.{part}" for part in ("query", "key", "value"))
+    return {
+        **_both(f"{attention}.qkv", query, key, value),
+        **_both(f"{attention}.out", f"{own}.output.dense"),
+        **_both(f"{attention}.norm", f"{own}.output.LayerNorm"),
+        **_both(f"{ours}.mlp.fc1", f"{theirs}.intermediate.dense"),
+        **_both(f"{ours}.mlp.fc2", f"{theirs}.output.dense"),
+        **_both(f"{ours}.mlp.norm", f"{theirs}.output.LayerNorm"),
+    }
 
 
 def head_names(half: Half) -> Names:
@@ -91,7 +157,11 @@ def head_names(half: Half) -> Names:
             **_both("text_projection", "text_proj"),
             **_both("match_head", "itm_head"),
         }
-    prefix = "text_decoder.cls.predictions"
+    return language_names("text_decoder.cls.predictions")
+
+
+def language_names(prefix: str) -> Names:
+    """Name the head that predicts words, as BERT's for masked words."""
     return {
         **_both("language.dense", f"{prefix}.transform.dense"),
         **_both("language.norm", f"{prefix}.transform.LayerNorm"),
