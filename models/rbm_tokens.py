@@ -3,7 +3,7 @@
 B images, E embedding width, H hidden units, M tokens, Wv image width. The machine is one over
 pairs; with the text integrated out, its hidden units given a picture are a Boltzmann machine with
 biases `offset + e map` and couplings J, for the picture's unit vector e. Their mean activities (by
-TAP, `models.rbm.pmi`) become M tokens beside the image's.
+TAP, `models.rbm.hidden_sums`) become M tokens beside the image's.
 
 Attention to them is apart from that to the image and enters by a gate, a learned scalar that
 starts at 0 (Alayrac et al. 2022, arXiv 2204.14198, section 3.1, gate tanh): at 0 nothing that the
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from models.presets import RbmShape
-from models.rbm.pmi import JointMachine, tap_means
+from models.rbm.hidden_sums import tap_means
+from models.rbm.pmi import JointMachine
 from models.rbm.whitening import Whitener
 
 

@@ -82,4 +82,6 @@ def gradients(
 
 
 def _squares(machine: RBM, phase: Phase) -> Tensor:
-    return (phase.visible - machine.vbias).square_().mean(0).div_(2)
+    """Mean over rows of (v - b)^2 / 2, less b^2 / 2, which both phases share, (V,)."""
+    squares = torch.linalg.vector_norm(phase.visible, dim=0).square_() / len(phase.visible)
+    return squares / 2 - machine.vbias * phase.visible.mean(0)

@@ -232,12 +232,7 @@ class RBM(nn.Module):
     @torch.no_grad()
     def gibbs_step(self, visible: Tensor, generator: torch.Generator, steps: int = 1) -> Tensor:
         """Take `steps` sweeps v -> h -> v' from (N, V)."""
-        walked = self._checked(visible).clone()
-        for rows in self.cached(walked):
-            hidden = rows.new_empty(len(rows), self.n_hidden)
-            for _ in range(steps):
-                self._sweep_(rows, hidden, generator)
-        return walked
+        return self._walked(self._checked(visible), generator, steps, None)
 
     def sample(self, count: int, generator: torch.Generator, sweeps: int = 1000) -> Tensor:
         """Draw (count, V) by Gibbs sampling from the machine without weights."""
@@ -261,25 +256,40 @@ class RBM(nn.Module):
         Raises:
             ValueError: a softmax group is observed in part.
         """
-        visible = self._checked(visible)
         if self.categories:
             groups = observed.view(-1, self.categories)
             if bool((groups.any(-1) & ~groups.all(-1)).any()):
                 raise ValueError("softmax groups are observed whole or not at all")
-        walked = visible.clone()
-        for rows, given in zip(self.cached(walked), self.cached(visible), strict=True):
+        return self._walked(self._checked(visible), generator, steps, observed)
+
+    def _walked(
+        self, visible: Tensor, generator: torch.Generator, steps: int, observed: Tensor | None
+    ) -> Tensor:
+        weight, vbias, deviation = self.in_units_of_sigma()
+        walked = visible.clone() if deviation is None else visible / deviation
+        start = walked if observed is None else walked.clone()
+        for rows, given in zip(self.cached(walked), self.cached(start), strict=True):
             hidden = rows.new_empty(len(rows), self.n_hidden)
             for _ in range(steps):
-                self._sweep_(rows, hidden, generator)
-                rows.copy_(torch.where(observed, given, rows))
-        return walked
+                torch.addmm(self.hbias, rows, weight, out=hidden)
+                self.hiddens.draw_(hidden, generator)
+                torch.addmm(vbias, hidden, weight.T, out=rows)
+                self.visibles.draw_(rows, None, generator)
+                if observed is not None:
+                    rows.copy_(torch.where(observed, given, rows))
+        if deviation is not None:
+            walked.mul_(deviation)
+        return walked if observed is None else torch.where(observed, visible, walked)
 
-    def _sweep_(self, visible: Tensor, hidden: Tensor, generator: torch.Generator) -> None:
-        """Write a sweep's draws over both, with no new (N, V) or (N, H)."""
-        torch.addmm(self.hbias, self.scaled(visible), self.weight, out=hidden)
-        self.hiddens.draw_(hidden, generator)
-        torch.addmm(self.vbias, hidden, self.weight.T, out=visible)
-        self.visibles.draw_(visible, self.log_var, generator)
+    def in_units_of_sigma(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return S^-1/2 W, S^-1/2 b and sigma, so that sweeps need no product with S^-1.
+
+        Of other than Gaussian visibles W, b and nothing.
+        """
+        if self.visible != "gaussian":
+            return self.weight, self.vbias, None
+        deviation = torch.exp(self.log_var / 2)
+        return self.weight / deviation[:, None], self.vbias / deviation, deviation
 
     def cached(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Split into what a core's cache holds; a GPU takes all at once."""

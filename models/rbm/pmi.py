@@ -9,19 +9,19 @@ generic text.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.rbm.draws import coins_
+from models.rbm.hidden_sums import Method, log_sum, means
 from models.rbm.machine import RBM
 from models.rbm.units import LOG_2PI
 from models.rbm.whitening import Whitener
 
-EXACT_HIDDEN = 12
-TAP_SWEEPS = 200
-TAP_TOLERANCE = 1e-7
-DAMPING = 0.5
+Block = Literal["image", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +52,100 @@ class JointMachine:
         hidden = F.softplus(self.hbias + rows @ self.push).sum(-1)
         return quadratic + self.constant - hidden
 
-    def log_marginal(self, rows: Tensor, block: str, *, exact: bool = False) -> Tensor:
+    def log_marginal(self, rows: Tensor, block: Block, method: Method = "tap") -> Tensor:
         """Log of the integral of exp(-F) over the other block, (N,); not normalised.
 
         Args:
             rows: (N, K_x) or (N, K_y), the columns of `block`.
-            block: "image" or "text".
-            exact: sum all hidden states instead of the TAP expansion.
+            block: whose columns they are.
+            method: of the sum over hidden states.
         """
+        rest = self._rest(rows, block)
+        quadratic = ((rows @ self.precision[rest.own, rest.own]) * rows).sum(-1) / 2
+        constant = (rest.pull * rest.solved).sum(-1) / 2 - quadratic
+        constant = constant + rows @ self.pull[rest.own] - self.constant
+        volume = rest.factor.shape[0] * LOG_2PI / 2 - rest.factor.diagonal().log().sum()
+        return constant + volume + log_sum(rest.bias, rest.coupling, method)
+
+    def pointwise_mutual_information(self, rows: Tensor, method: Method = "tap") -> Tensor:
+        """PMI of image and text in nats, (N,), for cut rows (N, K)."""
+        image = self.log_marginal(rows[:, : self.split], "image", method)
+        text = self.log_marginal(rows[:, self.split :], "text", method)
+        return -self.free_energy(rows) - image - text + self.log_z
+
+    def expected(self, rows: Tensor, block: Block, method: Method = "tap") -> Tensor:
+        """E[the other block | this one], (N, K_y) for an image's rows (N, K_x); or the reverse.
+
+        The mean of a mixture of Gaussians whose weights are those of the hidden states given
+        `rows`; "exact" sums them, "tap" takes their means.
+        """
+        rest = self._rest(rows, block)
+        hidden = means(rest.bias, rest.coupling, method)
+        return rest.solved + hidden @ rest.pushed.T
+
+    def sample_other(
+        self, rows: Tensor, block: Block, generator: torch.Generator, sweeps: int = 100
+    ) -> Tensor:
+        """Draw the other block given this one, by clamped Gibbs sampling: (N, K_y) or (N, K_x)."""
+        rest = self._rest(rows, block)
+        own_push, other_push = self.push[rest.own], self.push[rest.other]
+        seen = self.hbias + rows @ own_push
+        drawn = rest.solved
+        for _ in range(sweeps):
+            hidden = coins_(torch.sigmoid(seen + drawn @ other_push), generator)
+            noise = torch.empty_like(drawn).normal_(generator=generator)
+            # Of covariance (C C')^-1 with C the factor of the precision.
+            spread = torch.linalg.solve_triangular(rest.factor.T, noise.T, upper=True).T
+            drawn = rest.solved + hidden @ rest.pushed.T + spread
+        return drawn
+
+    def _rest(self, rows: Tensor, block: Block) -> "_Rest":
         image, text = slice(0, self.split), slice(self.split, None)
         own, other = (image, text) if block == "image" else (text, image)
+        if block not in ("image", "text") or rows.shape[-1] != len(self.pull[own]):
+            raise ValueError(
+                f"a block is image or text with {self.split} or {len(self.pull) - self.split} "
+                f"columns, got {block!r} with {rows.shape[-1]}"
+            )
         factor = torch.linalg.cholesky(self.precision[other, other])
         # What pulls at the block that is integrated out, for h = 0: r_o - L_oe e.
         pull = self.pull[other] - rows @ self.precision[own, other]
-        solved = torch.cholesky_solve(pull.T, factor).T
         pushed = torch.cholesky_solve(self.push[other], factor)
-        coupling = self.push[other].T @ pushed
-        bias = self.hbias + rows @ self.push[own] + pull @ pushed
-        quadratic = ((rows @ self.precision[own, own]) * rows).sum(-1) / 2
-        constant = (pull * solved).sum(-1) / 2 - quadratic + rows @ self.pull[own] - self.constant
-        volume = factor.shape[0] * LOG_2PI / 2 - factor.diagonal().log().sum()
-        total = exact_log_sum(bias, coupling) if exact else tap_log_sum(bias, coupling)
-        return constant + volume + total
+        return _Rest(
+            own=own,
+            other=other,
+            factor=factor,
+            pull=pull,
+            solved=torch.cholesky_solve(pull.T, factor).T,
+            pushed=pushed,
+            bias=self.hbias + rows @ self.push[own] + pull @ pushed,
+            coupling=self.push[other].T @ pushed,
+        )
 
-    def pointwise_mutual_information(self, rows: Tensor, *, exact: bool = False) -> Tensor:
-        """PMI of image and text in nats, (N,), for cut rows (N, K)."""
-        image = self.log_marginal(rows[:, : self.split], "image", exact=exact)
-        text = self.log_marginal(rows[:, self.split :], "text", exact=exact)
-        return -self.free_energy(rows) - image - text + self.log_z
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rest:
+    """What one block's rows (N, K_e) leave of the other, of K_o columns.
+
+    Attributes:
+        own: where this block's columns are.
+        other: where the other's are.
+        factor: Cholesky factor of the other's precision, (K_o, K_o).
+        pull: linear terms on it for h = 0, (N, K_o).
+        solved: its mean for h = 0, (N, K_o).
+        pushed: how its mean moves with h, (K_o, H).
+        bias: of h with the other block integrated out, (N, H).
+        coupling: between hiddens through it, (H, H).
+    """
+
+    own: slice
+    other: slice
+    factor: Tensor
+    pull: Tensor
+    solved: Tensor
+    pushed: Tensor
+    bias: Tensor
+    coupling: Tensor
 
 
 def joint_machine(machine: RBM, whitener: Whitener, log_z: float) -> JointMachine:
@@ -98,6 +164,8 @@ def joint_machine(machine: RBM, whitener: Whitener, log_z: float) -> JointMachin
             f"a joint machine is Gaussian with {whitener.n_kept} visible units, this one is "
             f"{machine.visible} with {machine.n_visible}"
         )
+    if machine.hidden != "bernoulli":
+        raise ValueError(f"a joint machine has Bernoulli hiddens, not {machine.hidden} ones")
     scaled = whitener.mix * machine.precision().double()
     vbias = machine.vbias.double()
     return JointMachine(
@@ -109,50 +177,3 @@ def joint_machine(machine: RBM, whitener: Whitener, log_z: float) -> JointMachin
         split=whitener.split,
         log_z=log_z - whitener.log_det,
     )
-
-
-def exact_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
-    """Log of the sum over h of exp(bias h + h' coupling h / 2), (N,), over all 2^H states.
-
-    Raises:
-        ValueError: there are more than 12 hidden units.
-    """
-    hidden = bias.shape[-1]
-    if hidden > EXACT_HIDDEN:
-        raise ValueError(f"{hidden} hidden units are too many to sum exactly; use tap_log_sum")
-    states = ((torch.arange(2**hidden)[:, None] >> torch.arange(hidden)) & 1).double()
-    own = ((states @ coupling) * states).sum(-1) / 2
-    return torch.logsumexp(bias @ states.T + own, -1)
-
-
-def tap_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
-    """The same by the TAP expansion to second order, (N,); each row on its own."""
-    mean = tap_means(bias, coupling)
-    diagonal = coupling.diagonal()
-    bias = bias + diagonal / 2  # h^2 = h
-    pairs = coupling - torch.diag(diagonal)
-    variance = mean * (1 - mean)
-    entropy = -(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).sum(-1)
-    value = (bias * mean).sum(-1) + ((mean @ pairs) * mean).sum(-1) / 2 + entropy
-    return value + ((variance @ pairs.square()) * variance).sum(-1) / 4
-
-
-def tap_means(bias: Tensor, coupling: Tensor) -> Tensor:
-    """Mean activities (N, H) at the fixed point of the TAP equations; each row on its own."""
-    diagonal = coupling.diagonal()
-    bias = bias + diagonal / 2
-    pairs = coupling - torch.diag(diagonal)
-    squares = pairs.square()
-    mean = torch.sigmoid(bias)
-    done = torch.zeros(len(bias), dtype=torch.bool, device=bias.device)
-    for _ in range(TAP_SWEEPS):
-        variance = mean * (1 - mean)
-        reaction = (0.5 - mean) * (variance @ squares)
-        drawn = torch.sigmoid(bias + mean @ pairs + reaction)
-        moved = torch.where(done[:, None], mean, torch.lerp(mean, drawn, DAMPING))
-        # A row that has settled stays, so no row depends on its neighbours.
-        done = done | ((moved - mean).abs().amax(-1) < TAP_TOLERANCE)
-        mean = moved
-        if bool(done.all()):
-            break
-    return mean

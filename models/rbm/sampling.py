@@ -60,9 +60,8 @@ class Chains:
             self._exchange(machine, pulled, beta, generator)
         _pull_(machine, pulled, beta)
         coldest = self.coldest
-        mean = machine.hiddens.mean_(pulled[-len(coldest) :].clone())
-        self.hidden = machine.hiddens.draw_(pulled, generator)
-        return coldest, mean
+        mean, self.hidden = machine.hiddens.mean_and_draw_(pulled, generator)
+        return coldest, mean[-len(coldest) :]
 
     def _betas(self) -> Tensor:
         """(T M, 1), what scales W for each chain."""
@@ -116,6 +115,7 @@ def walk(
     """
     visible = hidden.new_empty(len(hidden), machine.n_visible)
     pulled = hidden.clone()
+    weight, vbias, deviation = machine.in_units_of_sigma()
     place = 0
     for rows, on in zip(machine.cached(visible), machine.cached(pulled), strict=True):
         scale = None if beta is None else beta[place : place + len(rows)]
@@ -124,11 +124,13 @@ def walk(
             if sweep:
                 machine.hiddens.draw_(_pull_(machine, on, scale), generator)
             if scale is None:
-                torch.addmm(machine.vbias, on, machine.weight.T, out=rows)
+                torch.addmm(vbias, on, weight.T, out=rows)
             else:
-                torch.mm(on, machine.weight.T, out=rows).mul_(scale).add_(machine.vbias)
-            machine.visibles.draw_(rows, machine.log_var, generator)
-            torch.mm(machine.scaled(rows), machine.weight, out=on)
+                torch.mm(on, weight.T, out=rows).mul_(scale).add_(vbias)
+            machine.visibles.draw_(rows, None, generator)
+            torch.mm(rows, weight, out=on)
+        if deviation is not None:
+            rows.mul_(deviation)
     return visible, pulled
 
 

@@ -171,9 +171,14 @@ class Learner:
     def _step(self, rows: Tensor, rate: float) -> float:
         machine, how = self.machine, self.how
         pull = machine.pull_on_hidden(rows)
-        start = machine.hiddens.draw_(pull.clone(), self.generator) if how.method == "cd" else None
-        ours = Phase(rows, machine.hiddens.mean_(pull))
-        theirs = self._model_rows(start)
+        if how.method == "cd":
+            mean, start = machine.hiddens.mean_and_draw_(pull, self.generator)
+            visible, pulled = walk(machine, start, self.generator, how.k)
+            theirs = Phase(visible, machine.hiddens.mean_(pulled.add_(machine.hbias)))
+        else:
+            mean = machine.hiddens.mean_(pull)
+            theirs = Phase(*self.walkers.advance(machine, self.generator, how.k))
+        ours = Phase(rows, mean)
         offsets = self.offsets.follow(ours) if how.centring else None
         found = gradients(machine, ours, theirs, offsets=offsets, variances=how.learn_variance)
         if "log_var" in found:
@@ -193,14 +198,6 @@ class Learner:
         if machine.visible == "gaussian":
             machine.log_var.clamp_(*LOG_VAR_RANGE)
         return norm
-
-    def _model_rows(self, start: Tensor | None) -> Phase:
-        """Sample the model: from hiddens of the data (CD), or where its own chains are."""
-        machine, k = self.machine, self.how.k
-        if start is None:
-            return Phase(*self.walkers.advance(machine, self.generator, k))
-        visible, pulled = walk(machine, start, self.generator, k)
-        return Phase(visible, machine.hiddens.mean_(pulled.add_(machine.hbias)))
 
     def _regularise(self, found: dict[str, Tensor], ours: Phase) -> None:
         how = self.how

@@ -42,6 +42,9 @@ class HiddenUnits(Protocol):
     def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
         """Draw h given v, (N, H)."""
 
+    def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return both E[h | v] and a draw, (N, H) each."""
+
 
 class BernoulliHidden:
     """0 or 1."""
@@ -61,6 +64,10 @@ class BernoulliHidden:
     def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
         """Toss a coin each."""
         return coins_(pull.sigmoid_(), generator)
+
+    def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Toss coins of the means."""
+        return pull.sigmoid_(), coins_(pull.clone(), generator)
 
 
 class GaussianHidden:
@@ -82,6 +89,10 @@ class GaussianHidden:
         """N(pull, 1)."""
         return normals_(pull, 1.0, generator)
 
+    def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The pull, and N(pull, 1)."""
+        return pull, normals_(pull.clone(), 1.0, generator)
+
 
 class ReluHidden:
     """Real and never below 0: N(pull, 1) cut off there."""
@@ -102,6 +113,11 @@ class ReluHidden:
         """By the inverse of the distribution."""
         return positives_(pull, generator)
 
+    def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Each from the pull."""
+        draw = positives_(pull.clone(), generator)
+        return self.mean_(pull), draw
+
 
 class VisibleUnits(Protocol):
     """What every kind of visible units can say; `log_var` is 0 for all but Gaussian ones."""
@@ -115,8 +131,8 @@ class VisibleUnits(Protocol):
     def mean_(self, pull: Tensor) -> Tensor:
         """E[v | h], (N, V)."""
 
-    def draw_(self, pull: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw v given h, (N, V)."""
+    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Draw v given h, (N, V); without `log_var` pulls and draws are in units of sigma."""
 
 
 class BernoulliVisible:
@@ -134,7 +150,7 @@ class BernoulliVisible:
         """p(v = 1 | h)."""
         return pull.sigmoid_()
 
-    def draw_(self, pull: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Toss a coin each."""
         return coins_(pull.sigmoid_(), generator)
 
@@ -157,7 +173,7 @@ class SoftmaxVisible:
         """Shares that sum to 1 in each group."""
         return pull.copy_(torch.softmax(self.grouped(pull), -1).view_as(pull))
 
-    def draw_(self, pull: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Choose one column of each group."""
         return one_hots_(self.mean_(pull), self.categories, generator)
 
@@ -182,9 +198,10 @@ class GaussianVisible:
         """The pull itself."""
         return pull
 
-    def draw_(self, pull: Tensor, log_var: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:
         """N(pull, S)."""
-        return normals_(pull, torch.exp(log_var / 2), generator)
+        deviation = 1.0 if log_var is None else torch.exp(log_var / 2)
+        return normals_(pull, deviation, generator)
 
 
 HIDDENS: dict[str, HiddenUnits] = {

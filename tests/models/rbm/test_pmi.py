@@ -5,15 +5,17 @@ the components' marginals.
 """
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from models.rbm.gaussian import log_density, pointwise_mutual_information
+from models.rbm.hidden_sums import ais_log_sum, exact_log_sum, log_sum, means, tap_log_sum
 from models.rbm.machine import RBM
 from models.rbm.partition import hidden_log_weight, log_z_exact
-from models.rbm.pmi import JointMachine, exact_log_sum, joint_machine, tap_log_sum
+from models.rbm.pmi import Block, JointMachine, joint_machine
 from models.rbm.settings import Training
 from models.rbm.training import Learner
 from models.rbm.whitening import Whitener, fit_whitener
@@ -70,7 +72,7 @@ def test_the_exact_pmi_is_that_of_the_mixture(scale: float) -> None:
     made, whitener, joint = fitted(scale)
     cut = whitener.project(rows_of_both(seed=3, rows=ROWS))
     slow = pmi_of_mixture(cut, made, whitener)
-    assert torch.allclose(joint.pointwise_mutual_information(cut, exact=True), slow, atol=1e-10)
+    assert torch.allclose(joint.pointwise_mutual_information(cut, method="exact"), slow, atol=1e-10)
 
 
 @pytest.mark.parametrize(("scale", "bound"), [(0.2, 0.01), (0.4, 0.05), (0.8, 0.2)])
@@ -78,7 +80,7 @@ def test_the_tap_expansion_is_near_the_exact_pmi(scale: float, bound: float) -> 
     _, whitener, joint = fitted(scale)
     cut = whitener.project(rows_of_both(seed=3, rows=ROWS))
     near = joint.pointwise_mutual_information(cut)
-    exact = joint.pointwise_mutual_information(cut, exact=True)
+    exact = joint.pointwise_mutual_information(cut, method="exact")
     assert float((near - exact).abs().max()) < bound
 
 
@@ -115,7 +117,7 @@ def test_a_machine_of_another_width_is_refused() -> None:
 
 def test_too_many_hidden_units_for_an_exact_sum_are_refused() -> None:
     with pytest.raises(ValueError, match="use tap_log_sum"):
-        exact_log_sum(torch.zeros(1, 13).double(), torch.zeros(13, 13).double())
+        exact_log_sum(torch.zeros(1, 25).double(), torch.zeros(25, 25).double())
 
 
 def test_one_pictures_texts_are_in_the_order_of_their_conditional_density() -> None:
@@ -130,7 +132,9 @@ def test_one_pictures_texts_are_in_the_order_of_their_conditional_density() -> N
     given = mixture_log_density(rows, weights, means, covariance) - seen
     order = given.argsort()
     assert torch.equal((-joint.free_energy(rows)).argsort(), order)
-    assert not torch.equal(joint.pointwise_mutual_information(rows, exact=True).argsort(), order)
+    assert not torch.equal(
+        joint.pointwise_mutual_information(rows, method="exact").argsort(), order
+    )
 
 
 def test_free_energy_is_that_of_the_white_rows() -> None:
@@ -148,13 +152,13 @@ def test_the_density_of_a_joint_machine_is_the_mixtures() -> None:
 
 
 @pytest.mark.parametrize("block", ["image", "text"])
-def test_the_log_marginal_is_the_mixtures(block: str) -> None:
+def test_the_log_marginal_is_the_mixtures(block: Block) -> None:
     made, whitener, joint = fitted(0.8)
     own = slice(0, whitener.split) if block == "image" else slice(whitener.split, None)
     cut = whitener.project(rows_of_both(seed=3, rows=ROWS))[:, own]
     weights, means, covariance = as_mixture(made, whitener)
     slow = mixture_log_density(cut, weights, means[:, own], covariance[own, own])
-    found = joint.log_marginal(cut, block, exact=True) - joint.log_z
+    found = joint.log_marginal(cut, block, method="exact") - joint.log_z
     assert torch.allclose(found, slow, atol=1e-10)
 
 
@@ -174,7 +178,109 @@ def test_on_a_trained_machine_tap_is_within_a_tenth_of_a_nat_and_ranks_alike() -
     joint = joint_machine(made, whitener, log_z_exact(made))
     cut = whitener.project(rows[:101])
     near = joint.pointwise_mutual_information(cut)
-    exact = joint.pointwise_mutual_information(cut, exact=True)
+    exact = joint.pointwise_mutual_information(cut, method="exact")
     assert float((near - exact).abs().max()) < 0.1
     ranks = torch.stack([near.argsort().argsort(), exact.argsort().argsort()]).double()
     assert float(torch.corrcoef(ranks)[0, 1]) > 0.999
+
+
+def given(block: Block) -> tuple[JointMachine, Tensor, Tensor, Tensor]:
+    """A machine, rows of one block, and what the mixture says of the other: mean and covariance."""
+    made, whitener, joint = fitted(0.8)
+    weights, centres, covariance = as_mixture(made, whitener)
+    image, text = slice(0, whitener.split), slice(whitener.split, None)
+    own, other = (image, text) if block == "image" else (text, image)
+    rows = whitener.project(rows_of_both(seed=3, rows=ROWS))[:, own]
+    slope = torch.linalg.solve(covariance[own, own], covariance[own, other])
+    seen = torch.stack([log_density(rows - c, covariance[own, own]) for c in centres[:, own]], 1)
+    share = torch.softmax(seen + torch.log(weights), 1)  # (N, 2^H)
+    each = centres[:, other] + (rows[:, None] - centres[:, own]) @ slope  # (N, 2^H, K_o)
+    mean = (share[..., None] * each).sum(1)
+    apart = each - mean[:, None]
+    spread = torch.einsum("ns,nsi,nsj->nij", share, apart, apart)
+    return joint, rows, mean, spread + covariance[other, other] - covariance[other, own] @ slope
+
+
+@pytest.mark.parametrize("block", ["image", "text"])
+def test_what_one_block_leads_to_expect_of_the_other_is_the_mixtures_conditional_mean(
+    block: Block,
+) -> None:
+    joint, rows, mean, _ = given(block)
+    assert torch.allclose(joint.expected(rows, block, "exact"), mean, atol=1e-9)
+    assert float((joint.expected(rows, block) - mean).abs().max()) < 0.1 * float(mean.std())
+
+
+@pytest.mark.parametrize("block", ["image", "text"])
+def test_the_other_block_is_drawn_from_the_mixtures_conditional(block: Block) -> None:
+    joint, rows, mean, spread = given(block)
+    draws = 4001
+    again = rows[:1].expand(draws, -1)
+    found = joint.sample_other(again, block, torch.Generator().manual_seed(0), sweeps=40)
+    error = torch.sqrt(spread[0].diagonal() / draws)
+    assert ((found.mean(0) - mean[0]).abs() < 4.5 * error).all()
+    scale = torch.sqrt(torch.outer(spread[0].diagonal(), spread[0].diagonal()))
+    assert ((torch.cov(found.T) - spread[0]).abs() < 0.1 * scale).all()
+
+
+def coupled(units: int, size: float = 1.0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    bias = torch.randn(ROWS, units, generator=generator, dtype=torch.float64)
+    root = size * torch.randn(units, 3, generator=generator, dtype=torch.float64)
+    return bias, root @ root.T / 3
+
+
+def test_annealed_sums_are_near_the_exact_ones_and_do_not_depend_on_neighbours() -> None:
+    bias, coupling = coupled(7)
+    found, exact = ais_log_sum(bias, coupling, chains=256, betas=300), exact_log_sum(bias, coupling)
+    assert float((found - exact).abs().max()) < 0.1
+    alone = torch.cat([log_sum(row[None], coupling, "ais") for row in bias])
+    assert torch.allclose(alone, log_sum(bias, coupling, "ais"), rtol=0, atol=1e-10)
+
+
+def test_the_pmi_by_annealing_is_near_the_exact_one() -> None:
+    _, whitener, joint = fitted(0.8)
+    cut = whitener.project(rows_of_both(seed=3, rows=ROWS))
+    found = joint.pointwise_mutual_information(cut, "ais")
+    assert float((found - joint.pointwise_mutual_information(cut, "exact")).abs().max()) < 0.3
+
+
+def test_mean_activities_are_those_of_all_states() -> None:
+    bias, coupling = coupled(5)
+    states = torch.tensor(list(itertools.product((0.0, 1.0), repeat=5))).double()
+    weight = torch.softmax(bias @ states.T + ((states @ coupling) * states).sum(1) / 2, 1)
+    assert torch.allclose(means(bias, coupling, "exact"), weight @ states, atol=1e-12)
+    near = means(*coupled(5, 0.3))
+    assert float((near - means(*coupled(5, 0.3), "exact")).abs().max()) < 0.01
+
+
+def test_an_exact_sum_that_goes_in_pieces_is_that_of_independent_units() -> None:
+    bias = torch.linspace(-1, 1, 13).double()[None]
+    by_hand = torch.log1p(bias.exp()).sum(1)
+    assert torch.allclose(exact_log_sum(bias, torch.zeros(13, 13).double()), by_hand, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda b, j: log_sum(b, j, "mean-field"), "by tap, exact or ais, not 'mean-field'"),  # type: ignore[arg-type]
+        (lambda b, j: means(b, j, "ais"), "by tap or exact, not 'ais'"),
+        (lambda b, j: ais_log_sum(b, -j), "without negative eigenvalues"),
+    ],
+)
+def test_sums_that_cannot_be_taken_are_refused(
+    ask: Callable[[Tensor, Tensor], Tensor], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        ask(*coupled(5))
+
+
+def test_a_block_that_is_neither_or_of_another_width_is_refused() -> None:
+    _, _, joint = fitted(0.1)
+    with pytest.raises(ValueError, match="with 3 or 4 columns, got 'image' with 4"):
+        joint.expected(torch.zeros(2, 4).double(), "image")
+
+
+def test_a_joint_machine_of_other_hiddens_is_refused() -> None:
+    _, whitener, _ = fitted(0.1)
+    with pytest.raises(ValueError, match="Bernoulli hiddens, not relu ones"):
+        joint_machine(RBM(7, 2, hidden="relu"), whitener, 0.0)
