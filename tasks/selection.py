@@ -43,6 +43,7 @@ class Selection:
         caption_runs: captioners' runs; the texts of ingestion are always read.
         score_run: the filter's scores; the policies that judge by a model need it.
         rbm_run: the RBM's scores; `pmi` needs it.
+        rerank_run: a re-ranking; of a captioner's texts for a picture its first choice is kept.
         evaluation_batches: pictures that no selection may hold, where the lake has them.
         thresholds: the numbers the rules compare with.
     """
@@ -52,6 +53,7 @@ class Selection:
     caption_runs: tuple[str, ...] = ()
     score_run: str = ""
     rbm_run: str = ""
+    rerank_run: str = ""
     evaluation_batches: tuple[str, ...] = ("evaluation",)
     thresholds: Thresholds = field(default_factory=Thresholds)
 
@@ -233,6 +235,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--caption-run", action="append", default=[], help="may be repeated")
     parser.add_argument("--score-run", default="")
     parser.add_argument("--rbm-run", default="")
+    parser.add_argument("--rerank-run", default="", help="keep the first choice of this re-ranking")
     parser.add_argument("--itm-probability", type=float, default=Thresholds().itm_probability)
     given = parser.parse_args(arguments)
     how = Selection(
@@ -241,6 +244,7 @@ def main(arguments: Sequence[str]) -> None:
         caption_runs=tuple(run for run in given.caption_run if run != INGESTED),
         score_run=given.score_run,
         rbm_run=given.rbm_run,
+        rerank_run=given.rerank_run,
         thresholds=Thresholds(itm_probability=given.itm_probability),
     )
     card = select(open_lake(given.lake), how)

@@ -32,6 +32,10 @@ class Choice(Protocol):
         """The RBM's run, or nothing."""
 
     @property
+    def rerank_run(self) -> str:
+        """The re-ranking's run, or nothing."""
+
+    @property
     def evaluation_batches(self) -> tuple[str, ...]:
         """Batches that must not be trained on."""
 
@@ -71,9 +75,10 @@ def find_inputs(lake: Lake, how: Choice) -> SelectionInputs:
         "duplicate": (_duplicates(lake, how.batches), rows.DUPLICATES),
         "score": (_of_run(lake, "scores", how.score_run, shards), rows.SCORES),
         "rbm_score": (_of_run(lake, "scores", how.rbm_run, shards), rows.SCORES),
+        "rerank": (_of_run(lake, "scores", how.rerank_run, shards), rows.SCORES),
     }
     files = [file for found, _ in tables.values() for file in found]
-    runs = {INGESTED, *captioners, how.score_run, how.rbm_run} - {""}
+    runs = {INGESTED, *captioners, how.score_run, how.rbm_run, how.rerank_run} - {""}
     return SelectionInputs(tuple(sorted(shards)), tables, _digest(lake, files, runs))
 
 

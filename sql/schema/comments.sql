@@ -164,6 +164,7 @@ of_column (column_name, comment) as (
     ('evaluation_batches', 'batches whose pictures it must not hold'),
     ('score_run', 'the filter''s run'),
     ('rbm_run', 'the RBM''s run'),
+    ('rerank_run', 'the re-ranking whose first choice is kept'),
     ('captions', 'captions offered'),
     ('selected', 'captions selected'),
     ('thresholds', 'JSON: the numbers the rules compared with'),

@@ -1,5 +1,5 @@
 -- What is known of every caption that could be trained on?
--- reads caption, web, score, rbm_score, duplicate, leakage; returns a row a caption, every signal a column
+-- reads caption, web, score, rbm_score, rerank, duplicate, leakage; returns a row a caption, every signal a column
 with
 
 picture as (
@@ -148,13 +148,15 @@ final as (
         score.itc_cosine,
         itc_cuts.itc_cut,
         rbm_score.rbm_pmi,
-        rbm_cuts.rbm_pmi_cut
+        rbm_cuts.rbm_pmi_cut,
+        rerank.rerank_score
     from caption
     join picture using (batch, key)
     left join twin using (batch, key)
     left join leakage using (batch, key)
     left join score using (batch, caption_id)
     left join rbm_score using (batch, caption_id)
+    left join rerank using (batch, caption_id)
     left join rbm_cuts using (source)
     left join allowed
         on allowed.batch = caption.batch

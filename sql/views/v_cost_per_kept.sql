@@ -12,7 +12,9 @@ spent as (
     join stage_run
         on list_contains(selection.batches, stage_run.batch)
         and (
-            stage_run.run in ('ingestion', selection.score_run, selection.rbm_run, selection.id)
+            stage_run.run in (
+                'ingestion', selection.score_run, selection.rbm_run, selection.rerank_run, selection.id
+            )
             or list_contains(selection.caption_runs, stage_run.run)
         )
     group by all

@@ -61,7 +61,7 @@ final as (
         'selection' as kind,
         id as name,
         'scores' as of_kind,
-        unnest(list_filter([score_run, rbm_run], lambda run: run <> '')) as made_from
+        unnest(list_filter([score_run, rbm_run, rerank_run], lambda run: run <> '')) as made_from
     from selection
     union all
     select

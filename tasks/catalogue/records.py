@@ -43,6 +43,7 @@ SELECTION = pa.schema(
         "evaluation_batches": TEXTS,
         "score_run": TEXT,
         "rbm_run": TEXT,
+        "rerank_run": TEXT,
         "captions": COUNT,
         "selected": COUNT,
         "seconds": NUMBER,
@@ -120,6 +121,7 @@ IN_OUT = {
     "selection": ("captions", "selected"),
     "embedding": ("vectors", "vectors"),
     "rbm": ("pairs", "pairs"),
+    "reranking": ("candidates", "candidates"),
 }
 
 
@@ -178,6 +180,7 @@ def _card(card: Mapping[str, Any]) -> dict[str, Any]:
         **{name: list(how.get(name, ())) for name in named},
         "score_run": how.get("score_run", ""),
         "rbm_run": how.get("rbm_run", ""),
+        "rerank_run": how.get("rerank_run", ""),
         "captions": card.get("counts", {}).get("captions"),
         "selected": card.get("counts", {}).get("selected"),
         "seconds": card.get("seconds"),
