@@ -55,6 +55,14 @@ class Whitener:
         """Whiten (N, D) to float64 (N, K)."""
         return self.project(rows) @ self.mix
 
+    def inverse(self, white: Tensor) -> Tensor:
+        """Carry white rows (N, K) back to (N, D); what was cut away comes back as its mean."""
+        return self.restore(torch.linalg.solve(self.mix, white.double().T).T)
+
+    def restore(self, projected: Tensor) -> Tensor:
+        """Carry cut rows (N, K) back to (N, D), the inverse of `project`."""
+        return projected.double() @ self.cut.T + self.mean
+
     def state(self) -> dict[str, Tensor]:
         """Return tensors that `whitener_from` reads back."""
         return {
@@ -73,6 +81,54 @@ def whitener_from(state: dict[str, Tensor]) -> Whitener:
     )
 
 
+class Sums:
+    """Counts, sums and products of rows that arrive in pieces, in float64."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.shift = self.total = self.outer = self.lowest = self.highest = torch.zeros(())
+
+    def add(self, rows: Tensor) -> None:
+        """Take in rows (n, D); how they are cut into pieces does not matter.
+
+        Raises:
+            ValueError: a value is not finite, or the rows are of another width than before.
+        """
+        rows = rows.double()
+        if not torch.isfinite(rows).all():
+            raise ValueError("rows hold NaN or infinite values; drop them before whitening")
+        if not len(rows):
+            return
+        if not self.count:
+            # Sums about the first row: far from 0 the variances would be lost in rounding, and a
+            # constant column would seem to vary.
+            self.shift, self.lowest, self.highest = rows[0].clone(), rows[0], rows[0]
+        elif rows.shape[1] != len(self.shift):
+            raise ValueError(f"rows have {rows.shape[1]} columns, those before {len(self.shift)}")
+        self.count += len(rows)
+        self.lowest = torch.minimum(self.lowest, rows.amin(0))
+        self.highest = torch.maximum(self.highest, rows.amax(0))
+        rows = rows - self.shift
+        self.total = self.total + rows.sum(0)
+        self.outer = self.outer + rows.T @ rows
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return the mean (D,) and the covariance (D, D).
+
+        Raises:
+            ValueError: there were fewer than two rows.
+        """
+        if self.count < 2:
+            raise ValueError(f"whitening needs 2 rows or more, got {self.count}")
+        beyond = self.total / self.count
+        return self.shift + beyond, self.outer / self.count - torch.outer(beyond, beyond)
+
+    @property
+    def constant(self) -> tuple[int, ...]:
+        """Which columns held one value in all rows."""
+        return tuple(torch.nonzero(self.lowest == self.highest).flatten().tolist())
+
+
 def fit_whitener(blocks_of_rows: Iterable[Tensor], first_block: int) -> Whitener:
     """Fit on rows given in any number of pieces (n, D).
 
@@ -84,24 +140,15 @@ def fit_whitener(blocks_of_rows: Iterable[Tensor], first_block: int) -> Whitener
         ValueError: there are fewer than two rows, a value is not finite, or all columns of a
             block are constant.
     """
-    count, total, outer, shift = 0, torch.zeros(()), torch.zeros(()), torch.zeros(())
+    sums = Sums()
     for piece in blocks_of_rows:
-        rows = piece.double()
-        if not torch.isfinite(rows).all():
-            raise ValueError("rows hold NaN or infinite values; drop them before whitening")
-        if not count and len(rows):
-            # Sums about the first row: far from 0 the variances would be lost in rounding, and a
-            # constant column would seem to vary.
-            shift = rows[0]
-        count += len(rows)
-        rows = rows - shift
-        total = total + rows.sum(0)
-        outer = outer + rows.T @ rows
-    if count < 2:
-        raise ValueError(f"whitening needs 2 rows or more, got {count}")
-    beyond = total / count
-    mean = shift + beyond
-    covariance = outer / count - torch.outer(beyond, beyond)
+        sums.add(piece)
+    return whitener_of(sums, first_block)
+
+
+def whitener_of(sums: Sums, first_block: int) -> Whitener:
+    """Return the whitener of rows that were summed, see `fit_whitener`."""
+    mean, covariance = sums.moments()
     cut = _cut(covariance, first_block)
     values, vectors = torch.linalg.eigh(cut.T @ covariance @ cut)
     # The two blocks can be collinear though neither is alone, and N(0, I) must stay a density.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.rbm.whitening import Whitener, fit_whitener, whitener_from
+from models.rbm.whitening import Sums, Whitener, fit_whitener, whitener_from, whitener_of
 
 ROWS, FIRST, SECOND = 211, 5, 7
 
@@ -143,3 +143,34 @@ def test_fewer_rows_than_columns_are_white_in_what_they_span() -> None:
     values = torch.linalg.eigvalsh(covariance(fitted(rows).transform(rows)))
     assert torch.allclose(values[-4:], torch.ones(4).double(), atol=1e-6)
     assert float(values[:-4].abs().max()) < 1e-6
+
+
+def test_the_way_back_leads_to_the_rows_where_nothing_was_cut() -> None:
+    rows, made = correlated(), fitted(correlated())
+    assert torch.allclose(made.inverse(made.transform(rows)), rows, atol=1e-9)
+    assert torch.allclose(made.restore(made.project(rows)), rows, atol=1e-9)
+
+
+def test_what_was_cut_comes_back_as_its_mean() -> None:
+    rows = correlated()
+    rows[:, 3] = 7.0
+    made = fitted(rows)
+    assert torch.allclose(made.inverse(made.transform(rows)), rows, atol=1e-9)
+
+
+def test_columns_that_never_vary_are_known_by_number() -> None:
+    sums, rows = Sums(), correlated()
+    rows[:, 2], rows[:, 11] = 0.1, -3.0
+    for piece in torch.split(rows, 17):
+        sums.add(piece)
+    assert sums.constant == (2, 11)
+    assert torch.equal(
+        whitener_of(sums, FIRST).transform(rows).isfinite().all(), torch.tensor(True)
+    )
+
+
+def test_pieces_of_another_width_are_refused_with_both_numbers() -> None:
+    sums = Sums()
+    sums.add(torch.zeros(2, 12))
+    with pytest.raises(ValueError, match="rows have 5 columns, those before 12"):
+        sums.add(torch.zeros(2, 5))
