@@ -102,7 +102,9 @@ def rollback(registry: Registry | str, name: str, to: str = "") -> tuple[str, De
     """
     where = registry_at(registry)
     now = alias_of(where, name, CHAMPION)
-    earlier = [one["version"] for one in history(where, name)]
+    listed = history(where, name)
+    # The first of the list may have taken over from one that is older than the list.
+    earlier = [v for one in listed for v in (one["against"], one["version"]) if v]
     usable = [v for v in earlier if v != now and not _is_out(where, name, v)]
     if not to and not usable:
         known = ", ".join(dict.fromkeys(earlier)) or "none"
@@ -112,8 +114,10 @@ def rollback(registry: Registry | str, name: str, to: str = "") -> tuple[str, De
         )
     version = to or usable[-1]
     version_tags(where, name, version)
+    if version == now:
+        raise ModelError(f"{name} version {version} is the champion already")
     decision = Decision(alias=CHAMPION, reason=f"rolled back from version {now}", against=now)
-    if now not in ("", version):
+    if now:
         where.client.set_model_version_tag(name, now, ROLLED_BACK, decision.at)
     where.client.delete_model_version_tag(name, version, ROLLED_BACK)
     _apply(where, name, version, decision)

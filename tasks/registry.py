@@ -107,7 +107,8 @@ def register_model(
     card = said.cards.get(MODEL_CARD, "")[:LONGEST_DESCRIPTION]
     if same:
         version, run_id = str(same[0].version), str(same[0].run_id)
-        for key, value in tags.items():
+        changed = {key: value for key, value in tags.items() if same[0].tags.get(key) != value}
+        for key, value in changed.items():
             client.set_model_version_tag(name, version, key, value)
         client.update_model_version(name, version, card)
     else:

@@ -84,15 +84,27 @@ def test_a_champion_that_is_judged_again_stays_once_in_the_history(
     assert aliases(registry, name) == {"challenger": only}
 
 
+def test_a_champion_from_before_there_was_a_history_can_be_gone_back_to(
+    registry: Registry, tmp_path: Path
+) -> None:
+    name = "caplift-rbm"
+    old, new = (registered(registry, tmp_path, name, score) for score in (0.4, 0.5))
+    registry.client.set_registered_model_alias(name, "champion", old)
+    assert promote(registry, name, new, GATE).against == old
+    assert rollback(registry, name)[0] == old
+
+
 def test_what_is_not_there_cannot_be_promoted_or_rolled_back(
     registry: Registry, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match="no model caplift-rbm is registered at sqlite"):
-        rollback(registry, "caplift-rbm")
+    with pytest.raises(ModelError, match="no model caplift-nothing is registered at sqlite"):
+        rollback(registry, "caplift-nothing")
     only = registered(registry, tmp_path, "caplift-blip", 0.4)
     with pytest.raises(ModelError, match="caplift-blip/17 is not registered"):
         promote(registry, "caplift-blip", "17", GATE)
     promote(registry, "caplift-blip", only, GATE)
     with pytest.raises(ModelError, match="caplift-blip/17 is not registered"):
         rollback(registry, "caplift-blip", "17")
+    with pytest.raises(ModelError, match="version 1 is the champion already"):
+        rollback(registry, "caplift-blip", only)
     assert aliases(registry, "caplift-blip") == {"champion": only}
