@@ -82,6 +82,21 @@ class Tokenizer:
         return cls(_wordpiece({piece: index for index, piece in enumerate(lines)}))
 
     @classmethod
+    def bert_json(cls, text: str) -> "Tokenizer":
+        """Take the vocabulary of a BERT tokenizer's `tokenizer.json`; as `bert`.
+
+        Raises:
+            ValueError: it is no WordPiece vocabulary, or has gaps between its ids.
+        """
+        theirs = tokenizers.Tokenizer.from_str(text)
+        vocabulary = {str(piece): int(n) for piece, n in theirs.get_vocab().items()}
+        if not isinstance(theirs.model, models.WordPiece):
+            raise ValueError(f"its tokenizer is {type(theirs.model).__name__}, BERT's is WordPiece")
+        if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+            raise ValueError(f"the ids of its {len(vocabulary)} pieces have gaps")
+        return cls(_wordpiece(vocabulary))
+
+    @classmethod
     def from_json(cls, text: str) -> "Tokenizer":
         """Rebuild a tokenizer from `to_json`."""
         return cls(tokenizers.Tokenizer.from_str(text))

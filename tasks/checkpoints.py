@@ -14,24 +14,32 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from models.answering import Answerer
 from models.blip import Blip
 from models.presets import shape_from
 from models.tokenization import Tokenizer
+from tasks.checkpoint_files import (
+    CARD,
+    PIECES,
+    TRAINING,
+    WEIGHTS,
+    missing,
+    read_card,
+    read_content,
+)
 from tasks.errors import CapliftError, ModelError
 from tasks.storage import Lake
 from tasks.tensors import described, packed, unpacked
 
 log = logging.getLogger(__name__)
 
-CARD = "checkpoint.json"
-WEIGHTS = "model.safetensors"
-PIECES = "tokenizer.json"
-TRAINING = "training.safetensors"
 KEPT = 2
+ORIGINAL = (".pth", ".pt")  # what the original code's files end in
+BLIP, ANSWERER = "blip", "answerer"  # what a card may say of its `kind`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +62,29 @@ class Checkpoint:
         return bool(self.card["final"])
 
 
+Model = TypeVar("Model", bound=Blip | Answerer)
+
+
 @dataclass(frozen=True, slots=True)
-class LoadedModel:
+class Loaded(Generic[Model]):
     """A model ready to use; `name` is its address with the first digits of its weights' sha256."""
 
-    model: Blip
+    model: Model
     tokenizer: Tokenizer
     facts: dict[str, Any]
     uri: str
     name: str
 
 
+LoadedModel = Loaded[Blip]
+LoadedAnswerer = Loaded[Answerer]
+
+
 def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
     lake: Lake,
     run: str,
     step: int,
-    model: Blip,
+    model: Blip | Answerer,
     tokenizer: Tokenizer,
     facts: Mapping[str, Any],
     training_state: Mapping[str, Tensor] | None = None,
@@ -99,6 +114,7 @@ def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
     card = {
         "run": run,
         "step": step,
+        "kind": BLIP if isinstance(model, Blip) else ANSWERER,
         "final": training_state is None,
         "shape": model.shape.to_dict(),
         "vocab_size": model.vocab_size,
@@ -117,9 +133,9 @@ def newest(lake: Lake, run: str) -> Checkpoint | None:
         if not lake.exists(f"{uri}/{CARD}"):
             continue
         try:
-            card = _card(lake, uri)
+            card = read_card(lake, uri)
             for name in card["files"]:
-                _content(lake, uri, card, name)
+                read_content(lake, uri, card, name)
         except ModelError as error:
             log.warning("%s; looking for an older one", error)
             continue
@@ -138,7 +154,7 @@ def training_state(lake: Lake, checkpoint: Checkpoint) -> dict[str, Tensor]:
             f"{checkpoint.uri} is final and holds no optimiser state; give its address as the "
             "start of a new run instead"
         )
-    content = _content(lake, checkpoint.uri, checkpoint.card, TRAINING)
+    content = read_content(lake, checkpoint.uri, checkpoint.card, TRAINING)
     return unpacked(content, f"{checkpoint.uri}/{TRAINING}")
 
 
@@ -149,32 +165,55 @@ def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
         lake: where `checkpoints/...` addresses are looked up.
         uri: `checkpoints/<run>/<step>`; `checkpoints/<run>` for its newest; a registered model
             such as `models:/caplift-captioner@champion`; a folder on this machine, of ours or in
-            transformers' format; or `hub:<owner>/<name>`.
+            transformers' format; an original `.pth` file; or `hub:<owner>/<name>`.
         device: where the weights go.
 
     Raises:
-        ModelError: it is missing, damaged, or no model we can read.
+        ModelError: it is missing, damaged, no model we can read, or one that answers questions.
     """
+    loaded = _loaded(lake, uri, device)
+    if isinstance(loaded.model, Answerer):
+        raise ModelError(
+            f"{uri} answers questions; it writes no captions and judges none. Name a pretrained "
+            "model, a captioner or a filter"
+        )
+    return Loaded(loaded.model, loaded.tokenizer, loaded.facts, loaded.uri, loaded.name)
+
+
+def load_answerer(lake: Lake, uri: str, device: str = "cpu") -> LoadedAnswerer:
+    """Load a model that answers questions; as `load_model`.
+
+    Raises:
+        ModelError: it is missing, damaged, or answers no questions.
+    """
+    loaded = _loaded(lake, uri, device)
+    if isinstance(loaded.model, Blip):
+        raise ModelError(f"{uri} answers no questions; finetune it with tasks.finetuning vqa first")
+    return Loaded(loaded.model, loaded.tokenizer, loaded.facts, loaded.uri, loaded.name)
+
+
+def _loaded(lake: Lake, uri: str, device: str) -> Loaded[Blip | Answerer]:
     foreign = _foreign(uri)
     if foreign:
         return _imported(foreign, uri, device)
     place, folder = _located(lake, uri)
-    card = _card(place, folder)
-    weights = _content(place, folder, card, WEIGHTS)
+    card = read_card(place, folder)
+    weights = read_content(place, folder, card, WEIGHTS)
+    built = Answerer if card.get("kind", BLIP) == ANSWERER else Blip
     try:
-        shape = shape_from(card["shape"])
-        tokenizer = Tokenizer.from_json(_content(place, folder, card, PIECES).decode())
-        model = Blip(shape, int(card["vocab_size"]))
+        tokenizer = Tokenizer.from_json(read_content(place, folder, card, PIECES).decode())
+        model: Blip | Answerer = built(shape_from(card["shape"]), int(card["vocab_size"]))
         model.load_state_dict(unpacked(weights, f"{uri}/{WEIGHTS}"))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        # torch names the tensors that differ from the second line on.
+        reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
         raise ModelError(
             f"{uri} was written by another version of Caplift ({reason}); train again, or check "
             "out the revision its card names"
         ) from error
     used = folder if place == lake else uri
     name = f"{used}#{card['files'][WEIGHTS]['sha256'][:12]}"
-    return LoadedModel(model.to(device).eval(), tokenizer, dict(card["facts"]), used, name)
+    return Loaded(model.to(device).eval(), tokenizer, dict(card["facts"]), used, name)
 
 
 def resolved(lake: Lake, uri: str) -> tuple[str, str]:
@@ -186,26 +225,28 @@ def resolved(lake: Lake, uri: str) -> tuple[str, str]:
     if _foreign(uri):
         return uri, ""
     place, folder = _located(lake, uri)
-    digest = str(_card(place, folder)["files"][WEIGHTS]["sha256"])
+    digest = str(read_card(place, folder)["files"][WEIGHTS]["sha256"])
     return (folder if place == lake else uri), digest
 
 
 def _foreign(uri: str) -> str:
-    """Return the folder or hub id of a model in transformers' format; empty for any other."""
+    """Return the file, folder or hub id of a model that others wrote; empty for any other."""
     if uri.startswith("hub:"):
         return uri.removeprefix("hub:")
-    folder = Path(uri)
-    is_theirs = (folder / "config.json").is_file() and not (folder / CARD).is_file()
+    where = Path(uri)
+    if where.suffix in ORIGINAL and where.is_file():
+        return uri
+    is_theirs = (where / "config.json").is_file() and not (where / CARD).is_file()
     return uri if is_theirs else ""
 
 
-def _imported(where: str, uri: str, device: str) -> LoadedModel:
+def _imported(where: str, uri: str, device: str) -> Loaded[Blip | Answerer]:
     # Only here: importing transformers takes seconds that our own checkpoints do not need.
     from tasks.foreign import load_foreign, weights_digest
 
     model, tokenizer, facts = load_foreign(where)
     name = f"{uri}#{weights_digest(model)[:12]}"
-    return LoadedModel(model.to(device).eval(), tokenizer, facts, uri, name)
+    return Loaded(model.to(device).eval(), tokenizer, facts, uri, name)
 
 
 def _located(lake: Lake, uri: str) -> tuple[Lake, str]:
@@ -220,61 +261,16 @@ def _located(lake: Lake, uri: str) -> tuple[Lake, str]:
             return lake, uri.rstrip("/")
         found = newest(lake, uri.rstrip("/").removeprefix("checkpoints/"))
         if found is None:
-            raise _missing(lake, uri)
+            raise missing(lake, uri)
         return lake, found.uri
     if Path(uri).is_dir():
         return _outside(Path(uri))
-    raise _missing(lake, uri)
+    raise missing(lake, uri)
 
 
 def _outside(folder: Path) -> tuple[Lake, str]:
     whole = folder.resolve()
     return Lake(str(whole.parent)), whole.name
-
-
-def _missing(lake: Lake, uri: str) -> ModelError:
-    runs = ", ".join(lake.folders("checkpoints")) or "none"
-    return ModelError(
-        f"there is no checkpoint {uri} in {lake.root} (runs there: {runs}); an address is "
-        "checkpoints/<run>/<step>, models:/<name>@<alias>, hub:<owner>/<name> or a folder"
-    )
-
-
-def _card(lake: Lake, folder: str) -> dict[str, Any]:
-    """Read a checkpoint's card.
-
-    Raises:
-        ModelError: there is none, or it is not one of ours.
-    """
-    try:
-        card = lake.read_json(f"{folder}/{CARD}")
-        wanted = {"run", "step", "final", "shape", "vocab_size", "facts", "files"}
-        absent = wanted - set(card)
-        if absent or not {WEIGHTS, PIECES} <= set(card["files"]):
-            raise ValueError(f"it lacks {', '.join(sorted(absent)) or 'files'}")
-    except FileNotFoundError as error:
-        raise _missing(lake, folder) from error
-    except (ValueError, TypeError) as error:
-        raise ModelError(
-            f"{folder}/{CARD} is not a checkpoint's card ({error}); remove the folder"
-        ) from error
-    return dict(card)
-
-
-def _content(lake: Lake, folder: str, card: dict[str, Any], name: str) -> bytes:
-    """Read a file of a checkpoint and hold it against its card."""
-    try:
-        content = lake.read_bytes(f"{folder}/{name}")
-    except FileNotFoundError as error:
-        raise ModelError(f"{folder}/{name} is missing; remove the checkpoint's folder") from error
-    wanted, found = card["files"][name], described(content)
-    if found != wanted:
-        raise ModelError(
-            f"{folder}/{name} is damaged: {found['bytes']} bytes with sha256 "
-            f"{found['sha256'][:12]}, its card says {wanted['bytes']} with "
-            f"{wanted['sha256'][:12]}; remove the checkpoint's folder"
-        )
-    return content
 
 
 def _prune(lake: Lake, run: str, written: int) -> None:
@@ -285,7 +281,7 @@ def _prune(lake: Lake, run: str, written: int) -> None:
     spared = set(whole[-(KEPT - 1) :])
     for uri in older:
         try:
-            keep = uri in spared or (uri in whole and _card(lake, uri)["final"])
+            keep = uri in spared or (uri in whole and read_card(lake, uri)["final"])
         except CapliftError:
             keep = False
         if not keep:

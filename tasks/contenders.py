@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.checkpoints import CARD
+from tasks.checkpoint_files import CARD
 from tasks.evaluation.leakage import trained_on
 from tasks.evaluation.report import read_report
 from tasks.fitted import rbm_path

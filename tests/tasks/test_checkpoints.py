@@ -162,11 +162,11 @@ def test_a_captioner_in_transformers_format_writes_what_the_original_writes(
 
 def test_a_vocabulary_of_another_model_is_refused(lake: Lake, tmp_path: Path) -> None:
     theirs(tmp_path / "hf", extra_pieces=2)
-    with pytest.raises(ModelError, match=r"has 13 word embeddings, its vocab.txt .* has 11"):
+    with pytest.raises(ModelError, match=r"has 13 word embeddings, its vocabulary .* has 11"):
         load_model(lake, str(tmp_path / "hf"))
 
 
 def test_another_architecture_is_refused(lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
-    with pytest.raises(ModelError, match="cannot be loaded as a BLIP of transformers"):
+    with pytest.raises(ModelError, match=r"cannot be loaded as a BLIP .*holds GPT2LMHeadModel"):
         load_model(lake, str(tmp_path))
