@@ -14,6 +14,11 @@ from tasks.samples import selected_shards
 from tasks.storage import Lake
 
 REASONS_SHOWN = 8
+LIMITS = (
+    "It has learned from the pictures and texts of the data card, with what they leave out and get "
+    "wrong. The scores are of held-out pictures of one kind and say little of others; what it "
+    "writes or judges of people, and in any language but its texts', has not been measured."
+)
 
 
 def data_card(lake: Lake, selections: Mapping[str, str]) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def model_card(
         lines += [
             f"On {report['images']:,} held-out pictures of `{report['batch']}`; of these "
             f"{leaks['leaked']} are among the {leaks['training_pictures']:,} training pictures and "
-            f"{leaks['by_phash']} more or less look like one.",
+            f"{leaks['by_phash']} look nearly like one.",
             "",
         ]
     baselines: Mapping[str, Mapping[str, Any]] = report.get("baselines", {})
@@ -142,7 +147,7 @@ def model_card(
             for metric, one in metrics.items()
         ),
     )
-    lines += ["## Where it comes from", ""]
+    lines += ["## Where it ends", "", LIMITS, "", "## Where it comes from", ""]
     lines += _table(("", ""), ((key, f"`{value}`") for key, value in _facts(lineage)))
     return "\n".join(lines)
 

@@ -9,15 +9,16 @@ Flickr30k      name.jpg#0<tab>text; name.jpg| 0| text; or name.jpg,text, each wi
 """
 
 import csv
+import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import fsspec
-
 from tasks.errors import InputError
+from tasks.storage import Lake
 
 # Karpathy's training split is in two: the pictures that were COCO's validation are "restval".
 SPLITS = {"train": ("train", "restval")}
@@ -73,10 +74,11 @@ def read_text(path: str) -> str:
     Raises:
         InputError: it cannot be read.
     """
+    folder, _, name = path.rpartition("/")
     try:
-        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as file:
-            return str(file.read())
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+        content = Lake(folder or ("/" if path.startswith("/") else ".")).read_bytes(name)
+        return (gzip.decompress(content) if name.endswith(".gz") else content).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read ({reason:.120})") from error
 
