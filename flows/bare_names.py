@@ -19,6 +19,7 @@ DEPLOYMENTS = frozenset(
         "selection",
         "embedding",
         "rbm",
+        "reranking",
         "evaluation",
         "quality",
         "publish",

@@ -9,6 +9,7 @@ caption won is a query; a selection that names the run keeps the first choice.
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -122,17 +123,39 @@ def _row(
 
 
 def rerank(lake: Lake, run: str, batch: str, how: Reranking, facts: dict[str, Any]) -> None:
-    """Rank a whole batch and publish the run's card, which says by which weights and why those.
+    """Rank a whole batch and publish the run's card.
 
     Raises:
         LakeError: as `rerank_shard`.
     """
     shards = lake.planned(batch)
     commits = [rerank_shard(lake, run, s, how) for s in track(shards, run, len(shards))]
-    counts = {
-        name: sum(commit.rows[name] for commit in commits)
-        for name in ("pictures", "candidates", "unplaced", "changed")
-    }
+    publish_card(lake, run, batch, how, facts, commits)
+
+
+def publish_card(  # a card says these six things
+    lake: Lake,
+    run: str,
+    batch: str,
+    how: Reranking,
+    facts: dict[str, Any],
+    commits: Sequence[Commit],
+) -> dict[str, int]:
+    """Publish by which weights a batch was ranked, why by those, and how many were ranked.
+
+    Args:
+        lake: where everything lies.
+        run: the re-ranking's name.
+        batch: what was ranked.
+        how: the settings, weights among them.
+        facts: of the validation; empty where weights were given.
+        commits: of the batch's shards.
+
+    Returns:
+        The counts of all shards together.
+    """
+    names = ("pictures", "candidates", "unplaced", "changed")
+    counts = {name: sum(commit.rows[name] for commit in commits) for name in names}
     card = {"run": run, "batch": batch, "how": asdict(how), "counts": counts, "validation": facts}
     lake.publish_json(f"rerankings/{run}/{batch}.json", card)
     log.info(
@@ -141,3 +164,4 @@ def rerank(lake: Lake, run: str, batch: str, how: Reranking, facts: dict[str, An
         counts["changed"],
         counts["pictures"],
     )
+    return counts

@@ -19,6 +19,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "pretraining": {"selections": ["raw-1"]},
     "finetuning": {"start": "checkpoints/pretraining-1/00000007", "selections": ["human-1"]},
     "rbm": {"vectors": "vectors-1", "batches": ["web"]},
+    "reranking": {"how": {"caption_runs": ["captions-1"], "score_run": "scores-1"}},
     "publish": {"selection": "blip-1", "folder": "shards"},
 }
 
