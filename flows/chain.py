@@ -16,6 +16,7 @@ from flows.rbm import rbm
 from flows.registration import candidates, register
 from flows.selection import selection
 from flows.summary import PipelineResult, Story
+from tasks.catalogue.verdicts import Check
 from tasks.evaluation.report import compare, read_report
 from tasks.selection import SelectionCard, Thresholds
 from tasks.storage import Lake
@@ -60,6 +61,18 @@ class Chain:
             self.story.tell(
                 f"ingestion {source.batch}", int(done["planned"]), int(done["kept"]), twins
             )
+
+    def check(self) -> Check:
+        """Return what the gates judge: the batches of the plan, and what this run made of them."""
+        plan = self.plan
+        made = [card.id for card in self.selections.values()]
+        return Check(
+            run=self.run,
+            batches=(plan.web.batch, plan.seed.batch, plan.held_out.batch),
+            runs=(INGESTED, *made, *self.runs.values()),
+            budget_s=plan.budget_s,
+            overrides=plan.override,
+        )
 
     def select_unjudged(self, name: str, policy: str, batch: str) -> None:
         """Choose captions of a batch without a model's judgement.

@@ -11,6 +11,7 @@ CAPLIFT_CONTACT      address a crawled site can write to                        
 MLFLOW_TRACKING_URI  where runs and models are registered           sqlite in a local lake
 """
 
+import getpass
 import os
 import subprocess
 from collections.abc import Mapping
@@ -99,6 +100,14 @@ def this_machine(environment: Mapping[str, str] = os.environ) -> Machine:
         device_choice=_device(environment.get("CAPLIFT_DEVICE") or ""),
         mlflow_choice=environment.get("MLFLOW_TRACKING_URI") or "",
     )
+
+
+def person() -> str:
+    """Return who runs this process: the account's name, or its number where it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def revision() -> str:

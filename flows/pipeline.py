@@ -46,7 +46,7 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
     opened.publish_json(f"runs/{run}/plan.json", asdict(plan))
     chain = Chain(plan, opened, run)
     chain.ingest()
-    require_gates(opened, plan.override)
+    require_gates(opened, chain.check())
     chain.select_unjudged("raw", "raw", plan.web.batch)
     chain.select_unjudged("human", "human", plan.seed.batch)
     chain.pretrain("raw", "raw", "human")
@@ -55,13 +55,13 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
         chain.finetune(start)
         chain.caption_and_score()
         chain.select_judged("kept")
-        require_gates(opened, plan.override)
+        require_gates(opened, chain.check())
         chain.pretrain("selected", "kept", "human")
         start = "selected"
     chain.fit_rbm("selected", "kept")
     chain.evaluate("raw", "captioner", "filter", "selected")
     chain.register()
-    places = quality(run, opened.root, chain.selections["kept"].id)
+    places = quality(run, opened.root, chain.selections["kept"].id, chain.check())
     summary = write_summary(opened, chain.result(places))
     return {"run": run, "summary": summary}
 

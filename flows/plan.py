@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tasks.capfilt import CapFilt
+from tasks.catalogue.verdicts import Override
 from tasks.errors import InputError
 from tasks.evaluation.settings import Evaluation
 from tasks.finetuning import Finetuning
@@ -31,8 +32,9 @@ class Plan:
         rbm: the machine over the embeddings.
         evaluation: what is measured, and with how many resamples.
         rounds: how often CapFilt is bootstrapped from the model it helped to train.
-        override: gates, such as "G9", that may fail without stopping the run; the plan lies beside
-            the run's summary, so it stays known who went on knowingly.
+        override: gates that may fail without stopping the run, each with who takes it on and why;
+            they are kept with the verdict.
+        budget_s: seconds of work that a thousand selected texts may cost; 0 for no budget.
     """
 
     web: Source
@@ -47,7 +49,8 @@ class Plan:
     rbm: RbmFit = field(default_factory=RbmFit)
     evaluation: Evaluation = field(default_factory=Evaluation)
     rounds: int = 1
-    override: tuple[str, ...] = ()
+    override: tuple[Override, ...] = ()
+    budget_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.rounds <= MAX_ROUNDS:

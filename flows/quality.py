@@ -1,25 +1,32 @@
 """What the lake holds -> quality.duckdb, the gates' verdicts and the report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.events import emit_event
 
 from flows.dispatch import job_task
-from flows.environment import revision, this_machine
-from tasks.catalogue.building import build_catalogue
-from tasks.catalogue.gates import GateResult, require, run_gates
+from flows.environment import person, revision, this_machine
+from tasks.catalogue.gates import GateResult, check_gates, require
+from tasks.catalogue.verdicts import Check
 from tasks.report.report import write_report
 from tasks.storage import Lake
 
-build = job_task("build the catalogue")(build_catalogue)
-measure = job_task("measure the gates")(run_gates)
+STATUSES = ("fail", "warn", "pass")
+# What an event says of the gates: caplift.gates.failed, .overridden, .warned or .passed.
+EVENT = "caplift.gates"
+
+measure = job_task("measure the gates of {check.run}")(check_gates)
 report = job_task("write the report {run}")(write_report)
 
 
 @flow(name="quality")
-def quality(run: str = "", lake: str = "", selection: str = "") -> dict[str, str]:
-    """Rebuild the catalogue, show the gates and write the report.
+def quality(
+    run: str = "", lake: str = "", selection: str = "", check: Check | None = None
+) -> dict[str, str]:
+    """Rebuild the catalogue, record and show the gates, and write the report.
 
     Nothing is stopped: a person reads the verdicts.
 
@@ -27,26 +34,37 @@ def quality(run: str = "", lake: str = "", selection: str = "") -> dict[str, str
         run: the pipeline run that the report is named after; empty means the lake as it is now.
         lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
         selection: id of the selection the report is about; empty means the newest judged one.
+        check: which batches and runs are judged, by which budget, with whose overrides; without,
+            what the run's last check was about, or all of the lake.
 
     Returns:
         Where the `database` and the `report` are, as the lake spells it.
     """
     opened = this_machine().open_lake(lake)
-    database = build(opened)
-    _show(measure(opened))
-    written = report(opened, run, selection=selection, revision=revision())
-    return {"database": database, "report": opened.path(written)}
+    _checked(opened, replace(check or Check(), run=run))
+    written = opened.path(report(opened, run, selection=selection, revision=revision()))
+    create_link_artifact(key="report", link=_address(opened, written), link_text=f"report {run}")
+    return {"database": opened.path("quality.duckdb"), "report": written}
 
 
-def require_gates(lake: Lake, override: Sequence[str] = ()) -> None:
+def require_gates(lake: Lake, check: Check) -> None:
     """Stop the flow when a gate has failed that nobody has overridden.
 
     Raises:
         GateFailed: names the gate, its number and its limits.
     """
-    results = measure(lake)
+    named, results = _checked(lake, check)
+    require(results, named.overrides)
+
+
+def _checked(lake: Lake, check: Check) -> tuple[Check, list[GateResult]]:
+    """Measure and record the gates, put them on the run's page, and tell who listens."""
+    signed = tuple(replace(one, who=one.who or person()) for one in check.overrides)
+    named = replace(check, overrides=signed, revision=check.revision or revision())
+    results = measure(lake, named)
     _show(results)
-    require(results, override)
+    _tell(lake, named, results)
+    return named, results
 
 
 def _show(results: Sequence[GateResult]) -> None:
@@ -58,8 +76,43 @@ def _show(results: Sequence[GateResult]) -> None:
             "measures": one.title,
             "on": one.slice,
             "number": "" if one.metric is None else f"{one.metric:.4g}",
-            "fails": one.limits,
+            "limits": one.limits,
+            "overridden by": one.override_by,
+            "because": one.override_why,
         }
         for one in results
     ]
     create_table_artifact(key="gates", table=told, description="Gates, the worst first")
+
+
+def _tell(lake: Lake, check: Check, results: Sequence[GateResult]) -> None:
+    """Emit one event, so that an automation can act on a run that failed or only warned."""
+    by_status = {
+        status: sorted({one.gate for one in results if one.status == status}) for status in STATUSES
+    }
+    standing = sorted({one.gate for one in results if one.status == "fail" and not one.override_by})
+    verdict = "passed"
+    if by_status["warn"]:
+        verdict = "warned"
+    if by_status["fail"]:
+        verdict = "failed" if standing else "overridden"
+    emit_event(
+        f"{EVENT}.{verdict}",
+        resource={
+            "prefect.resource.id": f"caplift.gates.{check.run or 'lake'}",
+            "caplift.verdict": verdict,
+        },
+        payload={
+            "lake": lake.root,
+            "run": check.run,
+            "failed": by_status["fail"],
+            "standing": standing,
+            "warned": by_status["warn"],
+            "overrides": [{"gate": o.gate, "who": o.who, "why": o.why} for o in check.overrides],
+        },
+    )
+
+
+def _address(lake: Lake, path: str) -> str:
+    """Return a link to a file of the lake."""
+    return f"file://{path}" if lake.is_local else str(lake.fs.unstrip_protocol(path))

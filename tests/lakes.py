@@ -4,6 +4,7 @@ A test says which pictures there are and what is said of each; signals of texts 
 those that ingestion computes, so a rule meets what it will meet.
 """
 
+import functools
 import hashlib
 import io
 import tarfile
@@ -36,6 +37,7 @@ class Text:
     itm: float | None = 0.9
     itc: float | None = 0.3
     pmi: float | None = None
+    energy: float | None = None
     signals: dict[str, Any] = field(default_factory=dict)
 
 
@@ -69,29 +71,46 @@ def speckled(name: str, side: int = 23) -> NDArray[np.uint8]:
     return np.asarray(np.repeat(np.repeat(coarse, 11, 0), 11, 1), dtype=np.uint8)
 
 
+def developed(pixels: NDArray[np.uint8]) -> tuple[bytes, tuple[int, int], dict[str, Any]]:
+    """A picture's JPEG, height and width, and signals."""
+    jpeg = bytes(cv2.imencode(".jpg", pixels[..., ::-1])[1])
+    return jpeg, (pixels.shape[0], pixels.shape[1]), image_signals(pixels)
+
+
+@functools.cache
+def plain(name: str) -> tuple[bytes, tuple[int, int], dict[str, Any]]:
+    """The same of the noise that a name determines, computed once."""
+    return developed(speckled(name))
+
+
 def new_lake(root: Path) -> Lake:
     return open_lake(str(root), create=True)
 
 
 def write_batch(
-    lake: Lake, batch: str, pictures: Sequence[Painted], *, per_shard: int = 100
+    lake: Lake, batch: str, pictures: Sequence[Painted], *, per_shard: int = 100, first: int = 0
 ) -> list[Shard]:
-    """Write plans, tars, rows, captions and scores of a batch, committed."""
+    """Write plans, tars, rows, captions and scores of a batch, committed, from shard `first` on."""
     shards = []
     for at in range(0, max(len(pictures), 1), per_shard):
-        shard = Shard(batch, f"{at // per_shard:05d}")
+        shard = Shard(batch, f"{first + at // per_shard:05d}")
         _write_shard(lake, shard, pictures[at : at + per_shard])
         shards.append(shard)
-    lake.publish_json(lake.plan_record(batch), {"shards": len(shards)})
+    lake.publish_json(lake.plan_record(batch), {"shards": first + len(shards)})
     return shards
 
 
 def write_duplicates(
-    lake: Lake, batch: str, twins: dict[str, tuple[str, int]], *, keeper_batch: str = ""
+    lake: Lake,
+    batch: str,
+    twins: dict[str, tuple[str, int]],
+    *,
+    keeper_batch: str = "",
+    method: str = "phash",
 ) -> None:
     """Record name -> (keeper's name, distance) as ingestion's dedup does."""
     where = keeper_batch or batch
-    named = {"keeper_batch": where, "method": "phash"}
+    named = {"keeper_batch": where, "method": method}
     found = [
         {"key": key_of(batch, a), "keeper": key_of(where, b), "distance": d, **named}
         for a, (b, d) in twins.items()
@@ -144,16 +163,16 @@ def _web_row(shard: Shard, picture: Painted, tar: tarfile.TarFile) -> dict[str, 
         "seconds": 0.05,
     }
     if picture.outcome == rows.Outcome.KEPT:
-        pixels = speckled(picture.name) if picture.pixels is None else picture.pixels
-        jpeg = bytes(cv2.imencode(".jpg", pixels[..., ::-1])[1])
+        drawn = picture.pixels
+        made = plain(picture.name) if drawn is None else developed(drawn)
+        jpeg, (height, width), signals = made
         member = tarfile.TarInfo(f"{key}.jpg")
         member.size = len(jpeg)
         row |= {"tar_offset": tar.offset + tarfile.BLOCKSIZE, "tar_size": len(jpeg)}
         tar.addfile(member, io.BytesIO(jpeg))
-        height, width = pixels.shape[:2]
         row |= {"width": width, "height": height, "bytes": len(jpeg), "format": "jpeg"}
         row |= {"original_width": width, "original_height": height, "status": "success"}
-        row |= {"sha256": hashlib.sha256(jpeg).hexdigest(), **image_signals(pixels)}
+        row |= {"sha256": hashlib.sha256(jpeg).hexdigest(), **signals}
     return row | picture.web
 
 
@@ -202,7 +221,7 @@ def _write_scores(
         by = CAPTIONER if sources == ("synthetic",) else "ingestion"
         for key, index, text in _told(shard, pictures, sources):
             scores = (
-                {"rbm_pmi": text.pmi, "gaussian_pmi": text.pmi}
+                {"rbm_pmi": text.pmi, "gaussian_pmi": text.pmi, "free_energy": text.energy}
                 if run == RBM
                 else {"itm_probability": text.itm, "itc_cosine": text.itc}
             )

@@ -1,6 +1,6 @@
 -- Does every shard of every stage account for every row it was given?
--- reads planned, sample, caption, score, selected, decision, stage_run; returns slice, metric, n
--- the metric counts rows that are missing or too many, added over the shards of a stage and run
+-- reads planned, sample, caption, score, selected, decision, stage_run, concerned_batch; returns measure, slice, metric, n
+-- in = out + dropped + failed; a shard that is off has a row of its own, so that it can be redone
 with
 
 planned_rows as (
@@ -14,6 +14,8 @@ attempted as (
 ingested as (
     select
         'ingestion' as slice,
+        stage_run.batch,
+        stage_run.shard,
         abs(planned_rows.n - coalesce(attempted.n, 0)) as off_by,
         planned_rows.n
     from stage_run
@@ -26,13 +28,11 @@ written as (
     select run, batch, shard, count(*) as n from caption group by all
 ),
 
-judged as (
-    select run, batch, shard, count(*) as n from score group by all
-),
-
 captioned as (
     select
         'captioning ' || stage_run.run as slice,
+        stage_run.batch,
+        stage_run.shard,
         abs(stage_run.n_out - coalesce(written.n, 0)) as off_by,
         stage_run.n_out as n
     from stage_run
@@ -40,14 +40,20 @@ captioned as (
     where stage_run.stage = 'captioning'
 ),
 
+judged as (
+    select run, batch, shard, count(*) as n from score group by all
+),
+
 scored as (
     select
-        'scoring ' || stage_run.run as slice,
+        stage_run.stage || ' ' || stage_run.run as slice,
+        stage_run.batch,
+        stage_run.shard,
         abs(stage_run.n_out - coalesce(judged.n, 0)) as off_by,
         stage_run.n_out as n
     from stage_run
     left join judged using (run, batch, shard)
-    where stage_run.stage = 'scoring'
+    where stage_run.stage in ('scoring', 'rbm')
 ),
 
 kept as (
@@ -68,6 +74,8 @@ dropped as (
 chosen as (
     select
         'selection ' || stage_run.run as slice,
+        stage_run.batch,
+        stage_run.shard,
         abs(stage_run.n_in - coalesce(kept.n, 0) - coalesce(dropped.n, 0)) as off_by,
         stage_run.n_in as n
     from stage_run
@@ -87,8 +95,10 @@ final as (
 )
 
 select
-    slice,
+    'rows' as measure,
+    case when off_by > 0 then slice || ', shard ' || batch || '/' || shard else slice end as slice,
     sum(off_by) as metric,
     sum(n) as n
 from final
-group by slice
+where batch in (select batch from concerned_batch)
+group by all

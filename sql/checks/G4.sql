@@ -1,5 +1,5 @@
 -- Is a key doubled within a batch, or selected without a picture to show for it?
--- reads sample, selected, selection; returns slice, metric, n
+-- reads sample, selected, concerned_batch, concerned_selection; returns measure, slice, metric, n
 with
 
 doubled as (
@@ -8,6 +8,7 @@ doubled as (
         count(*) - count(distinct key) as metric,
         count(*) as n
     from sample
+    where batch in (select batch from concerned_batch)
     group by batch
 ),
 
@@ -17,6 +18,7 @@ pointless as (
         count(*) filter (sample.tar_offset is null or sample.outcome <> 'kept') as metric,
         count(*) as n
     from selected
+    join concerned_selection using (selection)
     left join sample
         on sample.batch = selected.batch
         and sample.shard = selected.shard
@@ -24,6 +26,7 @@ pointless as (
     group by selected.selection
 )
 
-select * from doubled
-union all
-select * from pointless
+select
+    'keys' as measure,
+    *
+from (select * from doubled union all select * from pointless)

@@ -1,5 +1,5 @@
 -- What share of a batch's web texts is the most frequent one?
--- reads caption; returns slice, metric, n
+-- reads caption, concerned_batch; returns measure, slice, metric, n
 with
 
 counted as (
@@ -8,11 +8,12 @@ counted as (
         text_norm_hash,
         count(*) as repeats
     from caption
-    where source = 'web'
+    where source = 'web' and batch in (select batch from concerned_batch)
     group by all
 )
 
 select
+    'text' as measure,
     batch as slice,
     max(repeats) / sum(repeats) as metric,
     sum(repeats) as n

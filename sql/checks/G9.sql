@@ -1,10 +1,11 @@
 -- What share of the synthetic texts does each filter reject?
--- reads score, caption; returns slice, metric, n
+-- reads filter_verdict; returns measure, slice, series, metric, n
 select
-    score.run || ' on ' || caption.run as slice,
-    avg((score.itm_probability < 0.5 or isnan(score.itm_probability))::int) as metric,
+    'rejected' as measure,
+    run || ' on ' || caption_run || ' of ' || batch as slice,
+    'synthetic' as series,
+    avg((not is_accepted)::int) as metric,
     count(*) as n
-from score
-join caption using (batch, caption_id)
-where caption.source = 'synthetic' and score.itm_probability is not null
-group by score.run, caption.run
+from filter_verdict
+where source = 'synthetic'
+group by run, caption_run, batch

@@ -28,6 +28,7 @@ from tasks.catalogue.judging import begin, judge
 from tasks.catalogue.opening import CATALOGUE, VERSION, made_of, open_catalogue, take_over
 from tasks.catalogue.records import record_tables
 from tasks.catalogue.sources import ROWS, Source, Sources, find_sources, ledger_table
+from tasks.catalogue.verdicts import Check
 from tasks.commands import run_command
 from tasks.database import Database
 from tasks.storage import Lake, open_lake
@@ -48,12 +49,13 @@ BUILD = pa.schema(
 )
 
 
-def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
+def build_catalogue(lake: Lake, *, memory_limit: str = "", check: Check | None = None) -> str:
     """Bring quality.duckdb up to date and swap it in; return its path as the lake spells it.
 
     Args:
         lake: what to read, and where the file appears.
         memory_limit: for DuckDB, such as "4GB"; empty leaves its default.
+        check: whose gates are judged, and recorded in the lake; None records nothing.
 
     Raises:
         LakeError: a file is missing, damaged or of a later version, or the lake cannot be
@@ -64,7 +66,7 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
     with lake.publishing(CATALOGUE) as temporary, _without_leftovers(temporary):
         take_over(lake, temporary)
         with Database(temporary, memory_limit=memory_limit) as database:
-            fill(database, lake)
+            fill(database, lake, check)
             counts = database.rows("schema/row_counts")
             (built,) = database.rows("schema/build")
         log.info(
@@ -78,7 +80,7 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "") -> str:
     return lake.path(CATALOGUE)
 
 
-def fill(database: Database, lake: Lake) -> None:
+def fill(database: Database, lake: Lake, check: Check | None = None) -> None:
     """Bring an open database up to date with the lake: every table, view, macro and gate result.
 
     Raises:
@@ -92,7 +94,7 @@ def fill(database: Database, lake: Lake) -> None:
         for name in in_order(folder):
             database.run(name)
             database.comment(kind, name.removeprefix(f"{folder}/"), question(name))
-    judge(database)
+    judge(database, lake, check)
     _comment(database)
     database.checkpoint()
 

@@ -1,18 +1,128 @@
-"""What the gates measure in an open catalogue, and what their limits make of it."""
+"""What the gates measure in an open catalogue, and what the last green run makes of it."""
+
+from dataclasses import replace
+from typing import Any
 
 from sql.statements import names
+from tasks.catalogue.verdicts import (
+    CHECKS,
+    FOLDER,
+    MEASUREMENTS,
+    OVERRIDES,
+    PROFILE,
+    Check,
+    check_tables,
+    read_checks,
+    record,
+)
 from tasks.database import Database
+from tasks.rows import fingerprint
+from tasks.storage import Lake
+
+UNNAMED = "lake"
+# Made for the checks, and of no use after them.
+WORKING = ("concerned_batch", "current_run", "filter_verdict", "signal_value", "green_run")
 
 
 def begin(database: Database) -> None:
     """Make the tables that views name, with nothing measured yet."""
+    database.keep("gate_check", CHECKS.empty_table())
+    database.keep("gate_override", OVERRIDES.empty_table())
     database.create("gate", "gates/limits")
     database.create("measurement", "gates/measurements")
-    database.create("gate_result", "gates/result")
+    database.create("gate_result", "gates/result", run="")
 
 
-def judge(database: Database) -> None:
-    """Run every check and hold what it measures against the limits of its gate."""
+def judge(database: Database, lake: Lake, check: Check | None = None) -> None:
+    """Run every check, and hold what it measures against its limits and the last green run.
+
+    Args:
+        database: an open catalogue with everything but gates.
+        lake: where checks are recorded.
+        check: what is asked; it is recorded. None judges what the last check of this content did,
+            or else all of the lake, and records nothing.
+    """
+    past = read_checks(lake)
+    content = fingerprint(database.rows("gates/content"))
+    asked = _named(check, past, content)
+    _make_baselines(database, lake, past, asked)
+    _measure(database, asked)
+    if check is not None:
+        made = record(lake, asked, _facts(database, content), *_found(database))
+        _make_history(database, lake, [*(one for one in past if one["id"] != made["id"]), made])
+    database.create("gate_result", "gates/result", run=asked.run)
+    for name in (*WORKING, "concerned_selection"):
+        database.drop(name)
+
+
+def _named(check: Check | None, past: list[dict[str, Any]], content: str) -> Check:
+    """Return what is asked, completed by what is known of earlier checks."""
+    asked = check or Check()
+    known = [one for one in past if one["run"] == asked.run or not asked.run]
+    same = [one for one in known if one["run"] == asked.run or one["content"] == content]
+    last = same[-1] if same else None
+    named = replace(asked, run=asked.run or (last["run"] if last else f"{UNNAMED}-{content}"))
+    if last is None or asked.batches or asked.runs:
+        return named
+    return replace(
+        named,
+        batches=tuple(last["batches"]),
+        runs=tuple(last["runs"]),
+        budget_s=asked.budget_s or last["budget_s"],
+    )
+
+
+def _make_baselines(
+    database: Database, lake: Lake, past: list[dict[str, Any]], asked: Check
+) -> None:
+    """Make the tables of what is judged, and of what it is held against."""
+    _make_history(database, lake, past)
+    database.create("concerned_batch", "gates/concerned_batches", batches=list(asked.batches))
+    runs = list(asked.runs)
+    database.create("concerned_selection", "gates/concerned_selections", runs=runs)
+    database.create("current_run", "gates/current_runs", runs=runs)
+    database.create("green_run", "gates/green_runs", run=asked.run)
+    database.create("baseline", "gates/baseline")
+    profiles = lake.glob(f"{FOLDER}/*/profile.parquet")
+    database.load("raw_profile", lake, profiles, PROFILE, as_view=True)
+    database.create("baseline_profile", "gates/baseline_profile")
+    database.drop("raw_profile")
+
+
+def _make_history(database: Database, lake: Lake, past: list[dict[str, Any]]) -> None:
+    checks, overrides = check_tables(past)
+    database.drop("gate_check")
+    database.keep("gate_check", checks)
+    database.drop("gate_override")
+    database.keep("gate_override", overrides)
+    files = lake.glob(f"{FOLDER}/*/measurements.parquet")
+    database.load("raw_measurement", lake, files, MEASUREMENTS, as_view=True)
+    database.create("gate_history", "gates/history")
+    database.drop("raw_measurement")
+
+
+def _measure(database: Database, asked: Check) -> None:
+    database.create("filter_verdict", "gates/filter_verdicts")
+    database.create("signal_value", "gates/signal_values")
+    database.create("gate_profile", "gates/profile")
+    database.create("measurement", "gates/measurements")
     for name in names("checks"):
-        database.append("measurement", name, name.removeprefix("checks/"), column="gate")
-    database.create("gate_result", "gates/result")
+        gate = name.removeprefix("checks/")
+        database.append("measurement", name, gate, column="gate", budget_s=asked.budget_s)
+    database.create("comparison", "gates/compared")
+    database.run("gates/add_comparisons")
+    database.drop("comparison")
+    database.create("gate_result", "gates/result", run=asked.run)
+
+
+def _found(database: Database) -> tuple[Any, Any]:
+    """Return the tables that are recorded: MEASUREMENTS and PROFILE."""
+    return (
+        database.table("gates/recorded_measurements").cast(MEASUREMENTS),
+        database.table("gates/recorded_profile").cast(PROFILE),
+    )
+
+
+def _facts(database: Database, content: str) -> dict[str, Any]:
+    (verdict,) = database.rows("gates/verdict")
+    return {"content": content, **verdict}
