@@ -163,6 +163,22 @@ def sweep(rows: Rows, threshold: float | None) -> Any:
     return _tall(drawn if threshold is None else drawn + _threshold(threshold))
 
 
+def against_diagonal(rows: Rows, across: str, up: str, titles: tuple[str, str]) -> Any:
+    """Points of two shares, joined, beside the line on which they are equal."""
+    ends = alt.Scale(domain=[0, 1])
+    drawn = (
+        alt.Chart(_values(rows))
+        .mark_line(point={"size": 30})
+        .encode(
+            x=alt.X(f"{across}:Q", title=titles[0], scale=ends, axis=alt.Axis(tickCount=6)),
+            y=alt.Y(f"{up}:Q", title=titles[1], scale=ends, axis=alt.Axis(format="%", tickCount=5)),
+        )
+    )
+    equal = alt.Chart(alt.Data(values=[{across: 0, up: 0}, {across: 1, up: 1}]))
+    line = equal.mark_line(color=INK, strokeDash=[5, 4], strokeWidth=1.5)
+    return _tall(drawn + line.encode(x=f"{across}:Q", y=f"{up}:Q"))
+
+
 def intervals(rows: Rows, title: str) -> Any:
     """A point and its interval a label, in the order of the rows."""
     base = _bands(rows, "label")

@@ -2,7 +2,7 @@
 
 from tasks.report import drawings
 from tasks.report.figures import Figure, Section, figure_for_each
-from tasks.report.judgements import EVALUATION, LINEAGE, PAIRS, TRAINING, TRUTH
+from tasks.report.judgements import CANARY, EVALUATION, LINEAGE, MACHINE, PAIRS, TRAINING
 from tasks.report.missing import NO_SELECTION
 
 IMAGE_SIGNALS = {
@@ -16,7 +16,7 @@ GATES = Section(
     name="gates",
     title="Gates",
     intro="Numbers that must lie between limits before a model may be trained on them; "
-    "the worst first.",
+    "the worst first. What is compared is held against the last green run of this lake.",
     figures=(
         Figure(
             name="gate-verdicts",
@@ -33,9 +33,25 @@ GATES = Section(
                 "fail_low",
                 "warn_high",
                 "fail_high",
+                "override_by",
+                "override_why",
                 "why",
             ),
-            folded=("status", "pass"),
+            folded=("status", ("pass", "not measured")),
+        ),
+        Figure(
+            name="overrides",
+            title="Overrides",
+            statement="reports/overrides",
+            reading="Who let a run go on although a gate failed.",
+            missing="Nobody has overridden a gate.",
+        ),
+        Figure(
+            name="gate-runs",
+            title="Runs",
+            statement="reports/gate_runs",
+            reading="How the gates of each run ended; the next is held against the last green one.",
+            missing="No run's gates have been recorded yet.",
         ),
     ),
 )
@@ -166,16 +182,6 @@ SOURCES = Section(
             draw=drawings.domains,
         ),
         Figure(
-            name="drift",
-            title="Drift within a crawl",
-            statement="reports/drift",
-            reading="Population stability index between the first half of a batch's shards and the "
-            "second; above 0.1 look, above 0.25 the source has changed. A hundred rows a half "
-            "are too few to tell.",
-            draw=drawings.drift,
-            missing="Not measured: no batch of web pages has two shards.",
-        ),
-        Figure(
             name="shards",
             title="Shards that keep least",
             statement="reports/shards",
@@ -184,5 +190,41 @@ SOURCES = Section(
     ),
 )
 
-BEFORE_GALLERIES = (GATES, FUNNEL, REASONS, TEXTS, IMAGES, PAIRS, SOURCES, TRUTH)
-AFTER_GALLERIES = (TRAINING, EVALUATION, LINEAGE)
+DRIFT = Section(
+    name="drift",
+    title="Drift",
+    intro="Whether the web has changed since the last green run, or within this crawl.",
+    missing="Not measured: there is no earlier green run in this lake.",
+    figures=(
+        Figure(
+            name="drift-since",
+            title="Since the last green run",
+            statement="reports/drift_since",
+            reading="Population stability index of each signal over the deciles of then, and the "
+            "share of texts whose language changed; above 0.1 look, above 0.25 the source has "
+            "changed.",
+            draw=drawings.drift_since,
+        ),
+        *figure_for_each(
+            "place",
+            {str(place): f"Moved most: {place} of 5" for place in range(1, 6)},
+            name="moved",
+            statement="reports/drift_deciles",
+            draw=drawings.deciles,
+            is_optional=True,
+        ),
+        Figure(
+            name="drift-within",
+            title="Within a crawl",
+            statement="reports/drift",
+            reading="Population stability index between the first half of a batch's shards and the "
+            "second; above 0.1 look, above 0.25 the source has changed. A hundred rows a half "
+            "are too few to tell.",
+            draw=drawings.drift,
+            missing="Not measured: no batch of web pages has two shards.",
+        ),
+    ),
+)
+
+BEFORE_GALLERIES = (GATES, FUNNEL, REASONS, TEXTS, IMAGES, PAIRS, SOURCES, DRIFT, CANARY)
+AFTER_GALLERIES = (TRAINING, EVALUATION, MACHINE, LINEAGE)

@@ -115,6 +115,22 @@ def drift(rows: Rows, _scope: Scope) -> Any:
     return charts.bars(told(shown, lambda row: f"{row['psi']:.3f}"), "signal", "psi", told="told")
 
 
+def drift_since(rows: Rows, _scope: Scope) -> Any:
+    """How far signals have moved, with the two marks of the convention."""
+    shown = told(rows[:MOST_DRIFTING], lambda row: f"{row['moved']:.3f}")
+    return charts.bars(shown, "signal", "moved", told="told")
+
+
+def deciles(rows: Rows, _scope: Scope) -> Any:
+    """The deciles of one signal, then and now."""
+    return charts.lines(rows, "value", "share", "run", (rows[0]["signal"], "% lie below"))
+
+
+def calibration(rows: Rows, _scope: Scope) -> Any:
+    """Right texts by probability, beside the diagonal."""
+    return charts.against_diagonal(rows, "expected", "right_share", ("ITM probability", "right"))
+
+
 def training(rows: Rows, _scope: Scope) -> Any:
     """A loss by step, a line a run."""
     return charts.lines(rows, "step", "value", "run", ("step", "nats"))

@@ -41,7 +41,8 @@ class Figure:
         only: keeps the rows whose column has this value.
         missing: what fills it, said while there are no rows; empty says what its section says.
         columns: of the table, in order; empty for all.
-        folded: rows whose column has this value are shown on demand only.
+        is_optional: left out while there are no rows.
+        folded: rows whose column has one of these values are shown on demand only.
     """
 
     name: str
@@ -52,7 +53,8 @@ class Figure:
     only: tuple[str, str] | None = None
     missing: str = ""
     columns: tuple[str, ...] = ()
-    folded: tuple[str, str] | None = None
+    is_optional: bool = False
+    folded: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,11 +115,12 @@ class Header:
 class Drawn:
     """A figure with its rows, its drawing (empty without one) and the SQL that gave them.
 
-    `missing` is said in their place while there are no rows.
+    `columns` are those of its table; `missing` is said in their place while there are no rows.
     """
 
     figure: Figure
     rows: list[dict[str, Any]]
+    columns: tuple[str, ...]
     svg: str
     sql: str
     missing: str
@@ -132,7 +135,13 @@ class DrawnSection:
 
 
 def figure_for_each(
-    column: str, titles: Mapping[str, str], *, name: str, statement: str, draw: Draw
+    column: str,
+    titles: Mapping[str, str],
+    *,
+    name: str,
+    statement: str,
+    draw: Draw,
+    is_optional: bool = False,
 ) -> tuple[Figure, ...]:
     """Return a figure of a statement's rows for each value of a column, under the value's title."""
     return tuple(
@@ -142,6 +151,7 @@ def figure_for_each(
             statement=statement,
             draw=draw,
             only=(column, value),
+            is_optional=is_optional,
         )
         for value, title in titles.items()
     )
@@ -150,11 +160,34 @@ def figure_for_each(
 def drawn_section(database: Database, section: Section, scope: Scope) -> DrawnSection:
     """Ask for the rows of every figure of a section, and draw them."""
     figures = tuple(_drawn(database, one, scope, section.missing) for one in section.figures)
-    return DrawnSection(section=section, figures=figures)
+    shown = tuple(one for one in figures if one.rows or not one.figure.is_optional)
+    return DrawnSection(section=section, figures=shown)
+
+
+def _columns(figure: Figure, rows: Rows) -> tuple[str, ...]:
+    """Return the columns of the table: all of a statement, or those asked for that hold a value."""
+    if not figure.columns:
+        return tuple(rows[0]) if rows else ()
+    return tuple(name for name in figure.columns if any(row[name] is not None for row in rows))
+
+
+def runnable(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return a statement with its parameters filled in, to be pasted into DuckDB as it stands.
+
+    Lists stay named: a gallery's keys would be longer than what is asked of them.
+    """
+    text = statement(name)
+    for parameter, value in parameters.items():
+        said = str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+        # The two lines at the top speak of the parameters by their names.
+        head, body = text.split("\n", 2)[:2], text.split("\n", 2)[2]
+        text = "\n".join([*head, body.replace(f"${parameter}", said)])
+    return text
 
 
 def _drawn(database: Database, figure: Figure, scope: Scope, missing: str) -> Drawn:
-    rows = database.rows(figure.statement, selection=scope.selection, rbm_run=scope.rbm_run)
+    parameters = {"selection": scope.selection, "rbm_run": scope.rbm_run}
+    rows = database.rows(figure.statement, **parameters)
     if figure.only:
         column, value = figure.only
         rows = [row for row in rows if row[column] == value]
@@ -163,7 +196,8 @@ def _drawn(database: Database, figure: Figure, scope: Scope, missing: str) -> Dr
     return Drawn(
         figure=figure,
         rows=rows,
+        columns=_columns(figure, rows),
         svg="" if chart is None else charts.svg(chart, figure.name, label),
-        sql=statement(figure.statement),
+        sql=runnable(figure.statement, parameters),
         missing=figure.missing or missing,
     )

@@ -12,9 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sql.statements import statement
 from tasks.database import Database
-from tasks.report.figures import Scope
+from tasks.report.figures import Scope, runnable
 from tasks.storage import Lake, Shard
 
 log = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ def shown_galleries(lake: Lake, database: Database, scope: Scope) -> list[Shown]
                 for row in rows
                 if (place := (row["batch"], row["key"])) in known
             ),
-            sql=statement(gallery.statement),
+            sql=runnable(gallery.statement, {**parameters, "most": gallery.most}),
         )
         for gallery, rows in named.items()
     ]

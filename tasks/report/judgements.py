@@ -4,6 +4,7 @@ from tasks.report import drawings
 from tasks.report.figures import Figure, Section, figure_for_each
 from tasks.report.missing import (
     NO_EVALUATION,
+    NO_MACHINE,
     NO_RBM,
     NO_SCORES,
     NO_SELECTION,
@@ -78,10 +79,10 @@ PAIRS = Section(
     ),
 )
 
-TRUTH = Section(
-    name="truth",
-    title="Against the planted truth",
-    intro="Where it is known what is wrong with a text, the selection can be marked like an exam.",
+CANARY = Section(
+    name="canary",
+    title="Canary",
+    intro="Texts of which it is known what is wrong: by them the selection is marked like an exam.",
     missing=NO_TRUTH,
     figures=(
         Figure(
@@ -97,6 +98,20 @@ TRUTH = Section(
             statement="reports/auc",
             reading="Probability that a right text scores above a wrong one: 0.5 is chance.",
             draw=drawings.auc,
+        ),
+        Figure(
+            name="calibration",
+            title="How much an ITM probability means",
+            statement="reports/calibration",
+            reading="Share of right texts among those of about this probability; on the dashed "
+            "line both are the same.",
+            draw=drawings.calibration,
+        ),
+        Figure(
+            name="canary-runs",
+            title="Earlier runs",
+            statement="reports/canary_runs",
+            reading="What each run's gates measured; noise_recall is at the selection's threshold.",
         ),
     ),
 )
@@ -135,6 +150,22 @@ EVALUATION = Section(
             name="score",
             statement="reports/evaluation",
             draw=drawings.evaluation,
+        ),
+    ),
+)
+
+MACHINE = Section(
+    name="rbm",
+    title="RBM",
+    intro="What the machine over the embeddings is worth, on held-out pairs and in nats.",
+    missing=NO_MACHINE,
+    figures=(
+        Figure(
+            name="rbm-metrics",
+            title="Metrics",
+            statement="reports/rbm_metrics",
+            reading="Nats over the full Gaussian say whether it knows more than covariances; where "
+            "the bracket does not close, its likelihood is not to be trusted.",
         ),
     ),
 )
