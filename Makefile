@@ -23,7 +23,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-decode clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-decode bench-train clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ bench-duplicates: $(INSTALLED)  ## finding copies among a million made-up hashes
 
 bench-decode: $(INSTALLED)  ## what a picture costs by step and decode mode; BENCH="--pictures 50"
 	@$(BIN)/python tests/benchmarks/decode.py $(BENCH)
+
+bench-train: $(INSTALLED)  ## a pretraining step beside the published one; BENCH="--size small", "--device cuda"
+	@$(BIN)/python tests/benchmarks/train/bench.py $(BENCH)
 
 clean:  ## remove the environment and every cache; the lake and the demo stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -138,7 +138,7 @@ class Trainee:
         self._optimiser = torch.optim.AdamW(
             decay_groups(learner.model, how.weight_decay),
             lr=how.learning_rate,
-            fused=job.device.startswith("cuda"),
+            fused=job.device.split(":")[0] in ("cpu", "cuda"),
         )
         if optimiser_state:
             _restore(self._optimiser, optimiser_state)
