@@ -136,7 +136,7 @@ class Chain:
         everything = (INGESTED, self.runs["captions"])
         ranked = embedding(batches, address, everything, lake=self.lake.root)
         self.story.tell("embedding", None, self._rows("embedding", ranked, "vectors"))
-        done = rbm(fitted_on, batches, ranked, self.plan.rbm, self.lake.root)
+        done = rbm(fitted_on, batches, ranked, self.plan.rbm, False, self.lake.root)
         self.runs |= {"vectors": ranked, "rbm": done["run"]}
         self.models["rbm"] = f"rbms/{done['run']}"
         self.found["rbm"] = done["metrics"]

@@ -26,7 +26,7 @@ from tasks.evaluation.settings import Evaluation
 from tasks.finetuning import Finetuning
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.pretraining import Pretraining
-from tasks.rbm import RbmFit
+from tasks.rbm.settings import RbmFit
 from tasks.selection import Selection
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from tasks.evaluation.settings import Evaluation
 from tasks.finetuning import Finetuning
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.pretraining import Pretraining
-from tasks.rbm import RbmFit
+from tasks.rbm.settings import RbmFit
 from tasks.selection import Selection
 
 MAX_ROUNDS = 5

@@ -91,7 +91,7 @@ def rbm_candidate(
         folder=folder,
         lineage={**lineage, "run": run, **came_from},
         metrics=metrics,
-        gate=Gate(floors={RBM_METRIC: RBM_FLOOR}),
+        gate=Gate(floors={RBM_METRIC: RBM_FLOOR}, gains=(RBM_METRIC,)),
     )
 
 

@@ -1,5 +1,6 @@
 """The curve of a training run, for the catalogue and the report: metrics/<run>.parquet."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -25,3 +26,12 @@ def write_curve(lake: Lake, run: str, points: Iterable[tuple[int, str, float]]) 
         merged = sorted((known | new).items())
         found = [{"step": at[0], "name": at[1], "value": value} for at, value in merged]
         write_rows(lake, path, table_of(found, CURVE))
+
+
+def read_curve(lake: Lake, run: str) -> dict[str, list[tuple[float, float]]]:
+    """Return the (step, value) points of each name, in order; empty when there are none."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    path = f"metrics/{run}.parquet"
+    for row in read_rows(lake, path).to_pylist() if lake.exists(path) else []:
+        found[row["name"]].append((float(row["step"]), row["value"]))
+    return dict(found)

@@ -18,7 +18,7 @@ from tasks.errors import InputError
 from tasks.inference import over_pictures, shared_model
 from tasks.samples import selection_digest
 from tasks.storage import Commit, Lake, Shard
-from tasks.vectors import vectors_table
+from tasks.vectors import ROWS_AT_ONCE, vectors_table
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
     captions = _chosen(lake, shard, chosen)
     images, texts = _embedded(lake, loaded, shard, captions, how)
     path = lake.rows("vectors", run, shard)
-    rows.write_rows(lake, path, vectors_table(captions, images, texts))
+    rows.write_rows(lake, path, vectors_table(captions, images, texts), ROWS_AT_ONCE)
     commit = lake.commit(
         STAGE,
         run,
@@ -85,7 +85,11 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
         files=[path],
         rows={"pictures": len({row["key"] for row in captions}), "vectors": len(captions)},
         seconds=time.monotonic() - started,
-        versions={"torch": torch.__version__, "model": loaded.name},
+        versions={
+            "torch": torch.__version__,
+            "model": loaded.name,
+            "selection": chosen if isinstance(chosen, str) else "",
+        },
     )
     pictures, pairs = commit.rows["pictures"], commit.rows["vectors"]
     log.info(

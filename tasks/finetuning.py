@@ -21,10 +21,14 @@ from models.decoding import Decoding
 from models.momentum import Momentum
 from models.objective import Objective, Step, advance, brief, captioner_loss, filter_losses
 from models.preprocessing import pixels_for
+from models.rbm.pmi import joint_machine
+from models.rbm_tokens import hidden_field
 from models.schedules import ramped
 from tasks.bounds import at_least
 from tasks.checkpoints import Checkpoint, LoadedModel, load_model
 from tasks.degenerate import is_degenerate
+from tasks.errors import InputError, ModelError
+from tasks.fitted import rbm_of
 from tasks.jobs import Job, job_of
 from tasks.regimen import Regimen
 from tasks.samples import Samples
@@ -46,6 +50,10 @@ class Finetuning(Regimen):
         objective: None takes `models.objective.brief(steps)`.
         alpha_epochs: over how many epochs the teacher's share rises; filter only.
         decoding: how the captions are written that are looked at for a collapse.
+        rbm: a fitted RBM whose hidden units become tokens that the decoder may look at: the run of
+            one in the lake, or an address such as `models:/caplift-rbm@champion`; it was fitted on
+            vectors of the start. Empty for none; captioner only.
+        rbm_tokens: how many tokens.
     """
 
     steps: int = 200
@@ -54,10 +62,13 @@ class Finetuning(Regimen):
     objective: Objective | None = None
     alpha_epochs: float = 1.0
     decoding: Decoding = field(default_factory=Decoding)
+    rbm: str = ""
+    rbm_tokens: int = 4
 
     def __post_init__(self) -> None:
         Regimen.__post_init__(self)
         at_least(0, self, "alpha_epochs")
+        at_least(1, self, "rbm_tokens")
 
     @property
     def objective_used(self) -> Objective:
@@ -94,6 +105,8 @@ def finetune_captioner(
         return
     loaded, samples = _loaded(job, found, start, selections, how)
     model, objective = loaded.model, how.objective_used
+    if how.rbm and found is None:
+        _hear(lake, model, how)
 
     def losses(batch: Batch, _: int, generator: torch.Generator) -> dict[str, Tensor]:
         return captioner_loss(model, batch, generator, objective, job.team.ranks)
@@ -119,6 +132,8 @@ def finetune_filter(
 
     Negatives are drawn by likeness, and two texts of one picture are never each other's.
     """
+    if how.rbm:
+        raise InputError(f"a filter has no decoder to read the RBM {how.rbm}; leave rbm empty")
     job, found = _job(lake, run, (start, "filter"), selections, how, device)
     if job.is_done(found):
         return
@@ -169,6 +184,16 @@ def _loaded(
         job.facts[name] = kept[name]
     job.facts.update(samples=len(samples), pictures=len(samples.pictures))
     return loaded, samples
+
+
+def _hear(lake: Lake, model: Blip, how: Finetuning) -> None:
+    """Give the decoder the tokens of a fitted RBM."""
+    fitted = rbm_of(lake, how.rbm)
+    joint = joint_machine(fitted.machine, fitted.whitener, fitted.metrics["log_z"])
+    try:
+        model.hear(hidden_field(joint, fitted.whitener), how.rbm_tokens, how.seed)
+    except ValueError as error:
+        raise ModelError(f"the RBM {how.rbm}: {error}") from error
 
 
 @torch.no_grad()

@@ -3,18 +3,25 @@
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load
+import torch
 
 from models.rbm.machine import RBM
 from models.rbm.whitening import Whitener, whitener_from
 from tasks.errors import ModelError
 from tasks.storage import Lake
+from tasks.tensors import packed, unpacked
+
+RECORD, TENSORS = "rbm.json", "rbm.safetensors"
 
 
 def rbm_path(run: str, name: str) -> str:
     """Return where a file of a machine lies."""
     return f"rbms/{run}/{name}"
+
+
+def fit_path(run: str, name: str) -> str:
+    """Return where a file lies that a fit goes on from, or that was drawn of it."""
+    return f"fits/{run}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,21 @@ class FittedRbm:
     whitener: Whitener
     metrics: dict[str, Any]
 
+    def to(self, device: str) -> "FittedRbm":
+        """Return the same on a device."""
+        state = {name: value.to(device) for name, value in self.whitener.state().items()}
+        return FittedRbm(self.run, self.machine.to(device), whitener_from(state), self.metrics)
+
+
+def publish_rbm(
+    lake: Lake, run: str, machine: RBM, whitener: Whitener, record: dict[str, Any]
+) -> None:
+    """Write a machine, and last the record that makes it whole."""
+    tensors = {f"machine.{name}": value for name, value in machine.state_dict().items()}
+    tensors |= {f"whitener.{name}": value for name, value in whitener.state().items()}
+    lake.publish_bytes(rbm_path(run, TENSORS), packed({n: t.clone() for n, t in tensors.items()}))
+    lake.publish_json(rbm_path(run, RECORD), {**record, "architecture": machine.architecture()})
+
 
 def load_rbm(lake: Lake, run: str) -> FittedRbm:
     """Read a fitted machine.
@@ -36,6 +58,21 @@ def load_rbm(lake: Lake, run: str) -> FittedRbm:
     return rbm_at(lake, f"rbms/{run}")
 
 
+def rbm_of(lake: Lake, address: str) -> FittedRbm:
+    """Read the machine of a run of this lake, or a registered one (`models:/…`).
+
+    Raises:
+        ModelError: it is missing, unfinished or damaged.
+    """
+    if not address.startswith("models:/"):
+        return load_rbm(lake, address.removeprefix("rbms/"))
+    # Only here: a GPU host without MLflow reads every other kind of address.
+    from tasks.registry import download
+
+    folder = download(address, lake)
+    return rbm_at(Lake(str(folder.parent)), folder.name)
+
+
 def rbm_at(lake: Lake, folder: str) -> FittedRbm:
     """Read the fitted machine in a folder, such as one that was registered and fetched.
 
@@ -44,17 +81,19 @@ def rbm_at(lake: Lake, folder: str) -> FittedRbm:
     """
     run = folder.rsplit("/", 1)[-1]
     try:
-        record = lake.read_json(f"{folder}/rbm.json")
-        tensors = load(lake.read_bytes(f"{folder}/rbm.safetensors"))
-        state = {n.removeprefix("machine."): t for n, t in tensors.items() if "machine." in n}
-        white = {n.removeprefix("whitener."): t for n, t in tensors.items() if "whitener." in n}
-        machine = RBM(*state["weight"].shape)
-        machine.load_state_dict(state)
-        return FittedRbm(run, machine, whitener_from(white), record["metrics"])
+        record = lake.read_json(f"{folder}/{RECORD}")
+        tensors = unpacked(lake.read_bytes(f"{folder}/{TENSORS}"), f"{folder}/{TENSORS}")
+        groups: dict[str, dict[str, torch.Tensor]] = {"machine": {}, "whitener": {}}
+        for name, value in tensors.items():
+            kind, rest = name.split(".", 1)
+            groups[kind][rest] = value
+        machine = RBM.of(record["architecture"])
+        machine.load_state_dict(groups["machine"])
+        return FittedRbm(run, machine, whitener_from(groups["whitener"]), record["metrics"])
     except FileNotFoundError as error:
         raise ModelError(f"there is no fitted RBM {run} in {lake.root}; fit it first") from error
-    except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
+    except (KeyError, ValueError, RuntimeError, TypeError, ModelError) as error:
         raise ModelError(
-            f"the RBM {run} in {lake.root} is damaged ({str(error)[:100]}); remove {folder} and "
-            "fit it again"
+            f"the RBM {run} in {lake.root} is damaged or of another version ({str(error)[:100]}); "
+            f"remove {folder} and fit it again"
         ) from error

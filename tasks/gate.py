@@ -15,10 +15,13 @@ class Gate:
     Attributes:
         floors: of each gate metric (higher is better) the least value, such as chance.
         leaked: evaluation pictures found among the training pictures; with any, scores say nothing.
+        gains: gate metrics in which it must be better than the champion, beyond the interval, where
+            both were measured on the same rows; in the others it must not be worse.
     """
 
     floors: Mapping[str, float]
     leaked: int = 0
+    gains: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.floors:
@@ -55,6 +58,8 @@ def objections(
             change = change or _unpaired(theirs[metric], mine[metric])
             if change.high < 0:
                 found.append(f"{metric} {value:.4g} is worse than the champion's by {change}")
+            elif metric in gate.gains and metric in paired and change.low <= 0:
+                found.append(f"{metric} is no clear gain on the champion's: {change}")
     return found
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tasks.cards import data_card, data_card_text, model_card
-from tasks.contenders import Candidate
+from tasks.contenders import RBM_METRIC, Candidate
 from tasks.description import MODEL_CARD
 from tasks.errors import InputError
 from tasks.evaluation.report import EvaluationReport, compare, is_evaluated, read_report
@@ -23,6 +23,7 @@ from tasks.evaluation.settings import Evaluation
 from tasks.evaluation.stage import evaluate
 from tasks.metrics.bootstrap import Difference
 from tasks.promotion import CHALLENGER, CHAMPION, Decision, promote
+from tasks.rbm.contest import against
 from tasks.registry import Description, Registered, Registry, alias_of, register_model, version_tags
 from tasks.rows import fingerprint
 from tasks.settings import settings_from
@@ -112,7 +113,13 @@ def _against_champion(
 ) -> dict[str, Difference]:
     """Compare with the champion on the same pictures; empty where there is none."""
     before = alias_of(where, made.name, CHAMPION)
-    if not candidate.evaluation or before in ("", made.version):
+    if before in ("", made.version):
+        return {}
+    if made.name == "caplift-rbm":
+        run = candidate.folder.rsplit("/", 1)[-1]
+        found = against(lake, run, f"models:/{made.name}/{before}")
+        return {RBM_METRIC: found} if found is not None else {}
+    if not candidate.evaluation:
         return {}
     mine = read_report(lake, candidate.evaluation)
     known = version_tags(where, made.name, before).get("evaluation", "")

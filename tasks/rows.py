@@ -4,9 +4,10 @@ A key is for ever: the first 20 hex digits of sha256 of the normalised URL. A ca
 same of key, source, run and index, so ids never meet across runs.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -238,10 +239,10 @@ def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist([dict(row) for row in listed], schema=schema)
 
 
-def write_rows(lake: Lake, relative: str, table: pa.Table) -> None:
-    """Publish a Parquet file (zstd) whole or not at all."""
+def write_rows(lake: Lake, relative: str, table: pa.Table, group: int | None = None) -> None:
+    """Publish a Parquet file (zstd) whole or not at all, in row groups of at most `group` rows."""
     with lake.publishing(relative) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=group)
 
 
 def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -250,14 +251,25 @@ def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -
     Raises:
         LakeError: it is missing or damaged; names the file and what to do.
     """
+    with readable(lake, relative) as file:
+        # On this thread: a thread of pyarrow's that lets go of a Python file while the
+        # interpreter ends aborts the process, after all has been done and said.
+        table = pq.ParquetFile(file, pre_buffer=False).read(
+            list(columns) if columns else None, use_threads=False
+        )
+        return selected(table, columns) if columns else table
+
+
+@contextlib.contextmanager
+def readable(lake: Lake, relative: str) -> Iterator[Any]:
+    """Open a Parquet file for reading, and say in one line when it cannot be read.
+
+    Raises:
+        LakeError: it is missing or damaged; names the file and what to do.
+    """
     try:
         with lake.fs.open(lake.path(relative), "rb") as file:
-            # On this thread: a thread of pyarrow's that lets go of a Python file while the
-            # interpreter ends aborts the process, after all has been done and said.
-            table = pq.ParquetFile(file, pre_buffer=False).read(
-                list(columns) if columns else None, use_threads=False
-            )
-            return selected(table, columns) if columns else table
+            yield file
     except FileNotFoundError as error:
         raise LakeError(
             f"{relative} is missing in {lake.root}; run the stage that writes it first"

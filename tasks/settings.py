@@ -63,6 +63,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _value(next(o for o in options if o is not types.NoneType), value, where)
     if is_dataclass(kind):
         return settings_from(typing.cast(type, kind), value, where)
+    if typing.get_origin(kind) is typing.Literal:
+        allowed = typing.get_args(kind)
+        if value not in allowed:
+            raise InputError(f"{where} is one of {', '.join(map(str, allowed))}, not {value!r}")
+        return value
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise InputError(f"{where} wants a list, got {value!r}")

@@ -158,6 +158,11 @@ class Tracker:
         """
         log_dataset(self.client, self.run_id, name, digest, uri, context)
 
+    def log_texts(self, texts: Mapping[str, str]) -> None:
+        """Keep texts, such as drawings, as the run's artifacts under these names."""
+        for name, text in texts.items():
+            self.client.log_text(self.run_id, text, name)
+
     def tag(self, tags: Mapping[str, str]) -> None:
         """Attach words to the run."""
         for name, value in tags.items():

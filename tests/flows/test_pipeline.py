@@ -121,7 +121,13 @@ def small_plan(site: SiteFacts) -> Plan:
         captioner=replace(plan.captioner, steps=STEPS, batch_size=8),
         filter=replace(plan.filter, steps=STEPS, batch_size=8),
         selection=replace(plan.selection, thresholds=thresholds),
-        rbm=replace(plan.rbm, updates=200, hidden=8, ais_betas=50, save_every=100),
+        rbm=replace(
+            plan.rbm,
+            training=replace(plan.rbm.training, updates=200),
+            hidden=8,
+            ais_betas=50,
+            save_every=100,
+        ),
         evaluation=replace(plan.evaluation, bootstrap=53),
     )
 

@@ -19,7 +19,7 @@ from tasks.errors import InputError, ModelError
 from tasks.fitted import load_rbm
 from tasks.metrics.bootstrap import Estimate
 from tasks.pair_scores import scored_pairs
-from tasks.rbm import RbmFit, fit_rbm
+from tasks.rbm.fitting import fit_rbm
 from tasks.registry import (
     Description,
     Registered,
@@ -32,6 +32,7 @@ from tasks.registry import (
 from tasks.storage import Lake, Shard, open_lake
 from tasks.vectors import pairs_of, vectors_table
 from tests.small_lake import jpeg_of
+from tests.vectors import quick
 
 TEXTS = ["a red square", "a blue wall", "a green field"]
 LINEAGE = {"run": "captioner-1", "selections": {"kept": "d1"}, "revision": "abc"}
@@ -232,7 +233,7 @@ def test_a_registered_rbm_scores_pairs_as_it_did_when_it_was_fitted(
     images, texts = (side.astype(np.float32) for side in sides)
     table = vectors_table(captions, images, texts)
     rows.write_rows(lake, lake.rows("vectors", "v", Shard("web", "00000")), table)
-    how = RbmFit(hidden=7, updates=20, chains=32, save_every=10, ais_chains=16, ais_betas=20)
+    how = quick(training={"updates": 20, "chains": 32}, save_every=10)
     for _ in fit_rbm(lake, "rbm-1", "v", ("web",), how):
         pass
     metrics = load_rbm(lake, "rbm-1").metrics

@@ -12,7 +12,8 @@ from tasks.embedding import Embedding, embed_shard
 from tasks.errors import InputError
 from tasks.pair_scores import score_pairs
 from tasks.progress import track
-from tasks.rbm import RbmFit, fit_rbm
+from tasks.rbm.fitting import fit_rbm
+from tasks.rbm.settings import RbmFit
 from tasks.storage import Lake, Shard, open_lake
 from tests.experiments.rbm.pictures import drawn_pictures
 
@@ -100,7 +101,7 @@ def fitted_machines(cached: Cached, seeds: Sequence[int]) -> list[str]:
         how = RbmFit(seed=seed)
         run = f"rbm-{rows.fingerprint([cached.training, asdict(how)])}"
         looks = fit_rbm(cached.lake, run, cached.training, cached.batches, how)
-        for _ in track(looks, run, how.updates // how.save_every):
+        for _ in track(looks, run, how.looks):
             pass
         for shard in cached.shards:
             score_pairs(cached.lake, run, cached.vectors, shard)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,23 @@ from safetensors.torch import load
 from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
 
 from models.rbm.partition import log_z_exact
-from tasks import rows
 from tasks.errors import InputError, LakeError, ModelError
 from tasks.fitted import load_rbm
-from tasks.rbm import RbmFit, _batch, fit_rbm
+from tasks.rbm.fitting import fit_rbm
+from tasks.rbm.preparing import TEST_SHARE
+from tasks.rbm.settings import RbmFit
 from tasks.storage import Lake, Shard
-from tasks.vectors import held_out, read_vectors, vectors_table
-from tests.vectors import PAIRS, QUICK, WIDTH, drawn_vectors, fitted, write_sides, write_vectors
+from tasks.vectors import held_out, open_vectors
+from tests.vectors import (
+    PAIRS,
+    QUICK,
+    WIDTH,
+    drawn_vectors,
+    fitted,
+    quick,
+    write_sides,
+    write_vectors,
+)
 
 FIRST = Shard("web", "00000")
 
@@ -29,8 +40,8 @@ FIRST = Shard("web", "00000")
 def test_a_fit_that_stopped_halfway_ends_as_one_that_did_not(lake: Lake) -> None:
     write_vectors(lake)
     straight = fitted(lake, "straight")
-    halfway = fit_rbm(lake, "stopped", "v", ("web",), RbmFit(**QUICK))
-    assert next(halfway).update == 50
+    halfway = fit_rbm(lake, "stopped", "v", ("web",), quick())
+    assert [next(halfway).update for _ in range(2)] == [25, 50]
     del halfway
     assert not lake.exists("rbms/stopped/rbm.json")
     resumed = fitted(lake, "stopped")
@@ -38,7 +49,7 @@ def test_a_fit_that_stopped_halfway_ends_as_one_that_did_not(lake: Lake) -> None
     for name, value in straight.items():
         assert torch.equal(value, resumed[name]), name
     states = [
-        load(lake.read_bytes(f"rbms/{r}/training.safetensors")) for r in ("straight", "stopped")
+        load(lake.read_bytes(f"fits/{r}/training.safetensors")) for r in ("straight", "stopped")
     ]
     for name, value in states[0].items():  # chains, optimiser and generator among them
         assert torch.equal(value, states[1][name]), name
@@ -49,11 +60,13 @@ def test_a_fit_that_stopped_halfway_ends_as_one_that_did_not(lake: Lake) -> None
 def test_a_fit_that_was_killed_ends_as_one_that_was_not(lake: Lake, tmp_path: Path) -> None:
     write_vectors(lake)
     settings = tmp_path / "rbm.json"
-    settings.write_text(json.dumps({**QUICK, "updates": 1500}))
+    settings.write_text(
+        json.dumps({**QUICK, "patience": 99, "training": {"updates": 1500, "chains": 31}})
+    )
     command = [sys.executable, "-m", "tasks.rbm", lake.root, "killed", "--vectors", "v"]
     command += ["--batch", "web", "--settings", str(settings)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    state = Path(lake.root, "rbms/killed/training.safetensors")
+    state = Path(lake.root, "fits/killed/training.safetensors")
     deadline = time.monotonic() + 60
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -64,7 +77,7 @@ def test_a_fit_that_was_killed_ends_as_one_that_was_not(lake: Lake, tmp_path: Pa
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "goes on from update" in done.stderr
-    straight = fitted(lake, "straight", updates=1500)
+    straight = fitted(lake, "straight", updates=1500, patience=99)
     resumed = load(lake.read_bytes("rbms/killed/rbm.safetensors"))
     for name, value in straight.items():
         assert torch.equal(value, resumed[name]), name
@@ -74,7 +87,7 @@ def test_a_finished_fit_is_not_done_again(lake: Lake) -> None:
     write_vectors(lake)
     fitted(lake, "once")
     before = lake.read_bytes("rbms/once/rbm.safetensors")
-    assert list(fit_rbm(lake, "once", "v", ("web",), RbmFit(**QUICK))) == []
+    assert list(fit_rbm(lake, "once", "v", ("web",), quick())) == []
     assert lake.read_bytes("rbms/once/rbm.safetensors") == before
 
 
@@ -83,18 +96,6 @@ def test_a_run_begun_with_other_settings_is_refused(lake: Lake) -> None:
     fitted(lake, "taken")
     with pytest.raises(InputError, match="taken was begun with other settings"):
         fitted(lake, "taken", hidden=11)
-
-
-def test_pairs_of_one_picture_are_on_one_side_of_the_split(lake: Lake) -> None:
-    generator = np.random.default_rng(0)
-    named = [{"key": rows.key_of(str(n // 2)), "caption_id": str(n)} for n in range(2 * PAIRS)]
-    sides = [generator.normal(size=(2 * PAIRS, WIDTH)).astype(np.float32) for _ in "ab"]
-    path = lake.rows("vectors", "v", Shard("web", "00000"))
-    rows.write_rows(lake, path, vectors_table(named, *sides))
-    fitted(lake, "split")
-    metrics = load_rbm(lake, "split").metrics
-    assert metrics["validation_rows"] % 2 == 0
-    assert metrics["training_rows"] % 2 == 0
 
 
 def test_no_vectors_is_one_line_that_says_which_stage_comes_first(lake: Lake) -> None:
@@ -110,7 +111,7 @@ def test_too_few_pairs_are_refused(lake: Lake) -> None:
 
 def test_vectors_that_were_written_anew_do_not_go_on_from_an_old_state(lake: Lake) -> None:
     write_vectors(lake)
-    next(fit_rbm(lake, "begun", "v", ("web",), RbmFit(**QUICK)))
+    next(fit_rbm(lake, "begun", "v", ("web",), quick()))
     images, texts = drawn_vectors(PAIRS, seed=3)
     write_sides(lake, images, texts, "v", FIRST)
     with pytest.raises(InputError, match="begun with other settings or vectors than these"):
@@ -132,11 +133,16 @@ def test_what_was_measured_is_kept_beside_the_machine(lake: Lake) -> None:
     fitted(lake, "told", ais_chains=257, ais_betas=300)
     told = load_rbm(lake, "told")
     metrics = told.metrics
-    pairs, keys, _ = read_vectors(lake, "v", ("web",))
-    outside = held_out(keys, RbmFit().validation_share)
-    inside, unseen = pairs[~outside], pairs[outside]
-    counts = (metrics["training_rows"], metrics["validation_rows"])
-    assert counts == (len(inside), len(unseen))
+    (piece,) = open_vectors(lake, "v", ("web",)).pieces(0)
+    pairs, test = piece.pairs.double(), held_out(piece.keys, TEST_SHARE)
+    unlearnt = held_out(piece.keys, TEST_SHARE + RbmFit().validation_share)
+    inside, unseen = pairs[~unlearnt], pairs[test]
+    names = ("training_rows", "validation_rows", "test_rows")
+    assert [metrics[name] for name in names] == [
+        len(inside),
+        int((unlearnt & ~test).sum()),
+        len(unseen),
+    ]
     assert metrics["kept_columns"] == 2 * metrics["image_columns"] == 2 * WIDTH
     exact = log_z_exact(told.machine)
     assert metrics["log_z"] == pytest.approx(exact, abs=4 * metrics["log_z_se"] + 0.02)
@@ -166,7 +172,7 @@ def test_vectors_that_are_no_numbers_are_dropped_and_counted(lake: Lake) -> None
     texts[11, 0] = np.inf
     write_sides(lake, images, texts, "v", FIRST)
     fitted(lake, "holes")
-    assert lake.read_json("rbms/holes/rbm.json")["dropped_rows"] == 2
+    assert lake.read_json("rbms/holes/rbm.json")["metrics"]["dropped_rows"] == 2
 
 
 def test_a_column_that_never_varies_is_left_out(lake: Lake) -> None:
@@ -186,29 +192,6 @@ def test_vectors_that_never_vary_are_refused(lake: Lake) -> None:
         fitted(lake, "flat")
 
 
-def test_fewer_rows_than_a_batch_are_one_full_batch(lake: Lake) -> None:
-    write_vectors(lake)
-    fitted(lake, "rows", updates=1, batch_size=PAIRS)
-    count = load_rbm(lake, "rows").metrics["training_rows"]
-    whole, beyond = (
-        fitted(lake, name, updates=30, batch_size=size)
-        for name, size in (("whole", count), ("beyond", 10_007))
-    )
-    for name, value in whole.items():
-        assert torch.equal(value, beyond[name]), name
-
-
-def test_an_epoch_reads_no_row_twice_and_the_next_is_shuffled_anew() -> None:
-    how = RbmFit(batch_size=7)
-    epochs = [[_batch(31, how, epoch * 4 + step) for step in range(4)] for epoch in range(3)]
-    for epoch in epochs:
-        assert all(len(batch) == 7 for batch in epoch)
-        assert len(set(torch.cat(epoch).tolist())) == 28
-    read = {row for epoch in epochs for batch in epoch for row in batch.tolist()}
-    assert len(read) == 31  # 3 rows sit out an epoch, not always the same
-    assert not torch.equal(epochs[0][0], epochs[1][0])
-
-
 @pytest.mark.parametrize(
     ("rate", "cause"), [(1e200, r"gradient norm (nan|inf)"), (1.0, "all hidden units off")]
 )
@@ -216,46 +199,40 @@ def test_a_fit_that_diverges_stops_with_its_last_good_state(
     lake: Lake, rate: float, cause: str
 ) -> None:
     write_vectors(lake)
-    changes = {"learning_rate": rate, "save_every": 2, "updates": 1000}
+    changes = {"learning_rate": rate, "save_every": 2, "updates": 1000, "patience": 999}
     with pytest.raises(ModelError, match=rf"diverged at update \d+ \({cause}.*lower learning_rate"):
         fitted(lake, "wild", **changes)
     assert not lake.exists("rbms/wild/rbm.json")
-    if lake.exists("rbms/wild/training.safetensors"):
-        state = load(lake.read_bytes("rbms/wild/training.safetensors"))
+    if lake.exists("fits/wild/training.safetensors"):
+        state = load(lake.read_bytes("fits/wild/training.safetensors"))
         assert all(bool(torch.isfinite(value).all()) for value in state.values())
-        assert float(state["machine.log_var"].abs().max()) < 5
-    assert lake.exists("rbms/wild/training.safetensors") == (rate == 1.0)
+        assert float(state["learner.machine.log_var"].abs().max()) < 5
+    assert lake.exists("fits/wild/training.safetensors") == (rate == 1.0)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({}, "there are no vectors of v for web"),
-        ({"hiden": 7}, "hiden is not a setting; RbmFit has hidden, "),
-        ({"hidden": "7"}, "hidden wants int, got '7'"),
-    ],
-)
-def test_the_command_ends_with_2_and_one_line(
-    lake: Lake, tmp_path: Path, given: dict[str, object], said: str
-) -> None:
+def test_the_command_ends_with_2_and_one_line(lake: Lake, tmp_path: Path) -> None:
     settings = tmp_path / "rbm.json"
-    settings.write_text(json.dumps(given))
+    settings.write_text("{}")
     arguments = [lake.root, "r", "--vectors", "v", "--batch", "web", "--settings", str(settings)]
     command = [sys.executable, "-m", "tasks.rbm", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert "there are no vectors of v for web" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"hidden": 0}, "hidden is above 0"),
+        ({"hiden": 7}, "training.hiden is not a setting; Training has "),
+        ({"hidden": "7"}, "hidden wants int, got '7'"),
         ({"ais_chains": 1}, "ais_chains is 2 or more"),
-        ({"validation_share": 1.0}, "between 0 and 1"),
+        ({"validation_share": 0.9}, "between 0 and 0.9, since 0.1 is the test's; it is 0.9"),
+        ({"precision": "bfloat16"}, "precision is float32 or float64"),
+        ({"method": "pcdd"}, "training.method is one of cd, pcd, pt, not 'pcdd'"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(changes: dict[str, float], said: str) -> None:
+def test_settings_that_mean_nothing_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        RbmFit(**{**QUICK, **changes})
+        quick(**changes)

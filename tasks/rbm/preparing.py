@@ -1,0 +1,210 @@
+"""One pass over all vectors: which rows are learnt from, the whitener, and rows to look at.
+
+The split is by the picture's key alone, so pairs of one picture are on one side of it, and a
+picture that is held out for the test is held out from every machine, whatever it is fitted on.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.rbm.whitening import Whitener, fit_whitener, whitener_from
+from tasks.errors import InputError
+from tasks.vectors import ROWS_AT_ONCE, Piece, VectorFiles, held_out
+
+log = logging.getLogger(__name__)
+
+TEST_SHARE = 0.1
+MAX_BAD_SHARE = 0.01
+UNIT_WITHIN = 0.01
+ROWS = ("train", "validation", "test", "test_pictures")
+TOLD = 3  # damaged rows that are named
+DROPPED, TRAIN, VALIDATION, TEST = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a fit knows of its vectors before the first update.
+
+    Attributes:
+        whitener: of the rows that are learnt from.
+        learnt: bool (rows of all files,): is it learnt from?
+        train: float32 (n, 2 E), some of these.
+        validation: some rows that say when to stop.
+        test: some rows that judge the machine.
+        test_pictures: int64 (n,), rows of one picture have one number.
+        counts: `training_rows`, `validation_rows`, `test_rows`, `dropped_rows` of all files.
+    """
+
+    whitener: Whitener
+    learnt: NDArray[np.bool_]
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    test_pictures: Tensor
+    counts: dict[str, int]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return tensors that `prepared_from` reads back."""
+        state = {f"whitener.{name}": value for name, value in self.whitener.state().items()}
+        state |= {f"counts.{name}": torch.tensor(count) for name, count in self.counts.items()}
+        state |= {name: getattr(self, name) for name in ROWS}
+        state["rows"] = torch.tensor(len(self.learnt))
+        state["learnt"] = torch.from_numpy(np.packbits(self.learnt))
+        return state
+
+
+def prepared_from(state: dict[str, Tensor]) -> Prepared:
+    """Rebuild from `Prepared.state()`."""
+    groups: dict[str, dict[str, Tensor]] = {"whitener": {}, "counts": {}}
+    for name, value in state.items():
+        if "." in name:
+            kind, rest = name.split(".", 1)
+            groups[kind][rest] = value
+    bits = np.unpackbits(state["learnt"].numpy(), count=int(state["rows"]))
+    return Prepared(
+        whitener=whitener_from(groups["whitener"]),
+        learnt=bits.astype(bool),
+        counts={name: int(count) for name, count in groups["counts"].items()},
+        **{name: state[name] for name in ROWS},
+    )
+
+
+def prepare(files: VectorFiles, validation_share: float, most: int) -> Prepared:
+    """Read all vectors once.
+
+    Args:
+        files: where they are.
+        validation_share: of the pictures, beside those of the test.
+        most: rows of each kind that are kept for looks; which they are depends on their keys.
+
+    Raises:
+        InputError: too few rows, too many damaged ones, or nothing in them varies.
+    """
+    # Room for all at once: what is kept of each piece would hold the heap open behind it.
+    kinds = np.zeros(sum(files.group_rows), dtype=np.uint8)
+    samples = {kind: Sample(most, files.width) for kind in (TRAIN, VALIDATION, TEST)}
+    bad: list[str] = []
+
+    def learnt() -> Iterator[Tensor]:
+        at = 0
+        for piece in _all(files):
+            found = _kinds(piece, validation_share)
+            kinds[at : at + len(found)] = found
+            at += len(found)
+            broken = np.flatnonzero(found == DROPPED)[: TOLD - len(bad)]
+            bad.extend(f"{piece.path} key {piece.keys[row]}" for row in broken)
+            for kind, sample in samples.items():
+                sample.add(piece, found == kind)
+            yield piece.pairs[found == TRAIN].double()
+
+    whitener, trouble = None, ""
+    try:
+        whitener = fit_whitener(learnt(), files.width)
+    except ValueError as error:
+        trouble = str(error)
+    _check_counts(files, kinds, bad)
+    if whitener is None:
+        raise InputError(f"the vectors of {files.run} cannot be whitened: {trouble}")
+    rows = {kind: sample.rows() for kind, sample in samples.items()}
+    named = (("training", TRAIN), ("validation", VALIDATION), ("test", TEST), ("dropped", DROPPED))
+    counts = {f"{name}_rows": int((kinds == kind).sum()) for name, kind in named}
+    _tell(files, whitener, rows[TRAIN], counts)
+    pictures = samples[TEST].pictures()
+    return Prepared(
+        whitener, kinds == TRAIN, rows[TRAIN], rows[VALIDATION], rows[TEST], pictures, counts
+    )
+
+
+def _all(files: VectorFiles) -> Iterator[Piece]:
+    for group in range(len(files.groups)):
+        yield from files.pieces(group)
+
+
+def _kinds(piece: Piece, validation_share: float) -> NDArray[np.uint8]:
+    """Say of each row what it is for."""
+    test = held_out(piece.keys, TEST_SHARE)
+    unlearnt = held_out(piece.keys, TEST_SHARE + validation_share)
+    kinds = torch.where(test, TEST, torch.where(unlearnt, VALIDATION, TRAIN))
+    whole = torch.isfinite(piece.pairs).all(1)
+    return torch.where(whole, kinds, DROPPED).to(torch.uint8).numpy()
+
+
+class Sample:
+    """At most `most` rows: those whose keys come first in an order that says nothing of them."""
+
+    def __init__(self, most: int, width: int) -> None:
+        self.most = most
+        self.pairs = np.empty((2 * most + ROWS_AT_ONCE, 2 * width), dtype=np.float32)
+        self.places = np.empty(len(self.pairs), dtype=np.int64)
+        self.held = 0
+
+    def add(self, piece: Piece, which: NDArray[np.bool_]) -> None:
+        """Take those rows of a piece into the running."""
+        end = self.held + int(which.sum())
+        self.pairs[self.held : end] = piece.pairs.numpy()[which]
+        # Other digits than those the split is made by.
+        chosen = (piece.keys[at] for at in np.flatnonzero(which))
+        self.places[self.held : end] = [int(key[12:20], 16) for key in chosen]
+        self.held = end
+        if self.held > 2 * self.most:
+            self._cut()
+
+    def rows(self) -> Tensor:
+        """Return the rows that came first, float32 (n, 2 E)."""
+        self._cut()
+        return torch.from_numpy(self.pairs[: self.held].copy())
+
+    def pictures(self) -> Tensor:
+        """Return one number a row, the same for rows of one picture, int64 (n,)."""
+        self._cut()
+        return torch.from_numpy(self.places[: self.held].copy())
+
+    def _cut(self) -> None:
+        first = np.argsort(self.places[: self.held], kind="stable")[: self.most]
+        self.held = len(first)
+        self.pairs[: self.held] = self.pairs[first]
+        self.places[: self.held] = self.places[first]
+
+
+def _check_counts(files: VectorFiles, kinds: NDArray[np.uint8], bad: list[str]) -> None:
+    dropped = int((kinds == DROPPED).sum())
+    if dropped > MAX_BAD_SHARE * len(kinds):
+        raise InputError(
+            f"{dropped} of {len(kinds)} vectors of {files.run} hold NaN or infinite values (the "
+            f"first is {bad[0]}); the model that wrote them is broken: embed again with another"
+        )
+    if dropped:
+        log.warning(
+            "dropped %d of %d vectors that are not finite, such as %s",
+            dropped,
+            len(kinds),
+            ", ".join(bad),
+        )
+    if min(int((kinds == kind).sum()) for kind in (TRAIN, VALIDATION, TEST)) < 2:
+        raise InputError(
+            f"{len(kinds)} pairs are too few to hold some out; fit on more, or raise "
+            "validation_share"
+        )
+
+
+def _tell(files: VectorFiles, whitener: Whitener, some: Tensor, counts: dict[str, int]) -> None:
+    log.info(
+        "%d pairs to learn from, %d and %d held out: %d of %d columns vary enough to be kept",
+        counts["training_rows"],
+        counts["validation_rows"],
+        counts["test_rows"],
+        whitener.n_kept,
+        2 * files.width,
+    )
+    for name, side in zip(("image", "text"), torch.split(some, files.width, 1), strict=True):
+        norm = float(side.norm(dim=1).mean())
+        if abs(norm - 1) > UNIT_WITHIN:
+            log.warning(
+                "%s vectors have a mean norm of %.3f; an export is unit vectors", name, norm
+            )
