@@ -40,6 +40,18 @@ GOLDEN = {
     "'tis the season, 'twas late, get 'em": "'t is the season 't was late get 'em",
     "the '90s and 1990's cars": "the '90s and 1990 's cars",
     "a  'single'   quoted \"word\"": "a single quoted word",
+    "a busy street.The man.he waits...and sits": "a busy street.the man.he waits and sits",
+    "two dogs--one black---on a bed": "two dogs one black on a bed",
+    "the dog 's mouth , we 're here , it is n't": "the dog 's mouth we 're here it is n't",
+    "DSC00774.JPG, www.example.com and photo-1.png": (
+        "dsc00774.jpg www.example.com and photo-1 png"
+    ),
+    "B&W and b&w, salt &amp; pepper, M&M's": "b&w and b & w salt & pepper m&m 's",
+    "no. 5, the no.7 bus, no.": "no. 5 the no. 7 bus no",
+    "7:00am, 10am and 5 p.m": "7:00 am 10am and 5 p.m",
+    "6'2\" tall, 20's, rock 'n' roll": "6 2 tall 20 's rock 'n' roll",
+    "a Ph.D. from the U.S.A, US$5 or 50\u00a2": "a ph.d. from the u.s.a us$ 5 or 50 cents",
+    "they'd've, y'all, a < b": "they 'd 've y' all a < b",
     "\u65e5\u672c\u8a9e and \u2603": "\u65e5\u672c\u8a9e and \u2603",
 }
 
