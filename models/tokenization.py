@@ -19,6 +19,7 @@ from torch import Tensor
 First = Literal["cls", "enc", "dec"]
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+BERT_IDS = (0, 100, 101, 102, 103)  # of those in BERT's own vocabulary
 ROLE_TOKENS = ("[DEC]", "[ENC]")
 MAX_WORDS = 30
 MAX_LETTERS = 1000
@@ -109,6 +110,12 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """How many ids there are."""
         return int(self.pieces.get_vocab_size())
+
+    @property
+    def kind(self) -> str:
+        """Whose layout the special tokens are in: "bert", or "trained" on captions."""
+        ids = (self.pad, self.unk, self.cls, self.sep, self.mask)
+        return "bert" if ids == BERT_IDS else "trained"
 
     @property
     def unspeakable(self) -> tuple[int, ...]:

