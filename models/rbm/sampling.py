@@ -2,8 +2,9 @@
 
 M chains, T temperatures. The model's statistics take the hiddens' means, and a chain goes on from
 hiddens drawn at its end: the next update then needs no product to find them, so that CD-1 and PCD-1
-cost the same three products. Temperatures scale W alone, from 0 where a sweep draws independent
-rows (parallel tempering of RBMs: Desjardins et al. 2010; Cho, Raiko and Ilin 2010).
+cost the same three products. A temperature scales W, c and what b has beyond the data's base rates,
+from 0, where a sweep draws independent rows (Desjardins et al. 2010; Cho, Raiko and Ilin 2010; the
+path is that of Salakhutdinov and Murray 2008).
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ class Chains:
     """Chains that run on from update to update.
 
     Attributes:
-        visible: (T M, V), all of one temperature together, the coldest (all of W) last.
+        visible: (T M, V), all of one temperature together, the coldest last.
+        base: (V,), the hottest chains' visible biases.
         temperatures: T.
         hidden: (T M, H), drawn given `visible`; none before the first update.
         exchanges: (T - 1,), the share of offered exchanges between neighbours that were taken, a
@@ -31,6 +33,7 @@ class Chains:
     """
 
     visible: Tensor
+    base: Tensor
     temperatures: int = 1
     hidden: Tensor | None = None
     exchanges: Tensor = field(default_factory=lambda: torch.zeros(0))
@@ -55,7 +58,7 @@ class Chains:
         if self.hidden is None:
             pulled = machine.field(self.visible)
             self.hidden = machine.hiddens.draw_(_pull_(machine, pulled, beta), generator)
-        self.visible, pulled = walk(machine, self.hidden, generator, k, beta)
+        self.visible, pulled = walk(machine, self.hidden, generator, k, beta, self.base)
         if beta is not None:
             self._exchange(machine, pulled, beta, generator)
         _pull_(machine, pulled, beta)
@@ -64,7 +67,7 @@ class Chains:
         return coldest, mean[-len(coldest) :]
 
     def _betas(self) -> Tensor:
-        """(T M, 1), what scales W for each chain."""
+        """What scales each chain's machine, (T M, 1)."""
         ladder = torch.linspace(0, 1, self.temperatures, dtype=self.visible.dtype)
         each = len(self.visible) // self.temperatures
         return ladder.repeat_interleave(each)[:, None].to(self.visible.device)
@@ -78,11 +81,8 @@ class Chains:
             for whole in (self.visible, pulled, beta)
         )
         for hot, cold in list(pairwise(range(self.temperatures)))[self.rounds % 2 :: 2]:
-            # With W scaled by beta, log p(v) is -(own energy) + the sum of log integrals: the own
-            # energies cancel between the two.
             gain = sum(
-                sign
-                * machine.hiddens.log_integral(machine.hbias + betas[at] * fields[whose]).sum(-1)
+                sign * self._log_weight(machine, states[whose], fields[whose], betas[at])
                 for sign, at, whose in (
                     (1, hot, cold),
                     (1, cold, hot),
@@ -103,12 +103,23 @@ class Chains:
             self.exchanges[hot].mul_(EXCHANGE_MEMORY).add_((1 - EXCHANGE_MEMORY) * share)
         self.rounds += 1
 
+    def _log_weight(self, machine: RBM, visible: Tensor, pulled: Tensor, beta: Tensor) -> Tensor:
+        """Log p(v) at a temperature, (M,), but for what does not change with it."""
+        beyond = machine.scaled(visible) @ (machine.vbias - self.base)
+        hidden = machine.hiddens.log_integral(beta * (pulled + machine.hbias)).sum(-1)
+        return beta[:, 0] * beyond + hidden
+
 
 @torch.no_grad()
 def walk(
-    machine: RBM, hidden: Tensor, generator: torch.Generator, k: int, beta: Tensor | None = None
+    machine: RBM,
+    hidden: Tensor,
+    generator: torch.Generator,
+    k: int,
+    beta: Tensor | None = None,
+    base: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Take k sweeps h -> v from hiddens (N, H), with W scaled by `beta` (N, 1) where given.
+    """Take k sweeps h -> v from hiddens (N, H), at temperatures `beta` (N, 1) about `base` (V,).
 
     Returns:
         The last visibles (N, V) and W' S^-1 v of them (N, H).
@@ -116,6 +127,8 @@ def walk(
     visible = hidden.new_empty(len(hidden), machine.n_visible)
     pulled = hidden.clone()
     weight, vbias, deviation = machine.in_units_of_sigma()
+    if base is not None and deviation is not None:
+        base = base / deviation
     place = 0
     for rows, on in zip(machine.cached(visible), machine.cached(pulled), strict=True):
         scale = None if beta is None else beta[place : place + len(rows)]
@@ -123,10 +136,9 @@ def walk(
         for sweep in range(k):
             if sweep:
                 machine.hiddens.draw_(_pull_(machine, on, scale), generator)
-            if scale is None:
-                torch.addmm(vbias, on, weight.T, out=rows)
-            else:
-                torch.mm(on, weight.T, out=rows).mul_(scale).add_(vbias)
+            torch.addmm(vbias, on, weight.T, out=rows)
+            if scale is not None and base is not None:
+                rows.sub_(base).mul_(scale).add_(base)
             machine.visibles.draw_(rows, None, generator)
             torch.mm(rows, weight, out=on)
         if deviation is not None:
@@ -136,4 +148,5 @@ def walk(
 
 def _pull_(machine: RBM, pulled: Tensor, beta: Tensor | None) -> Tensor:
     """Turn W' S^-1 v into all that acts on the hiddens, in place."""
-    return (pulled if beta is None else pulled.mul_(beta)).add_(machine.hbias)
+    pulled.add_(machine.hbias)
+    return pulled if beta is None else pulled.mul_(beta)

@@ -73,7 +73,8 @@ class Learner:
     ) -> None:
         self.machine, self.generator, self.how = machine, generator, how
         temperatures = how.temperatures if how.method == "pt" else 1
-        self.walkers = Chains(chains.to(machine.weight), temperatures)
+        base = machine.vbias.detach().clone()
+        self.walkers = Chains(chains.to(machine.weight), base, temperatures)
         self.steps = Steps(how.optimiser, how.momentum)
         self.offsets = Offsets()
         self.activity: Tensor | None = None
@@ -231,6 +232,7 @@ class Learner:
         state |= {f"second.{name}": value for name, value in self.steps.second.items()}
         state["chains"] = self.walkers.visible
         state["still"] = self.still
+        state["base"] = self.walkers.base
         state["exchanges"] = self.walkers.exchanges
         state["generator"] = self.generator.get_state()
         state["counts"] = torch.tensor(
@@ -263,6 +265,7 @@ class Learner:
         self.steps.first = {n: copies[f"first.{n}"] for n in NAMES if f"first.{n}" in state}
         self.steps.second = {n: copies[f"second.{n}"] for n in NAMES if f"second.{n}" in state}
         self.walkers.visible, self.walkers.hidden = copies["chains"], copies.get("hidden")
+        self.walkers.base = copies["base"]
         self.walkers.exchanges, self.still = copies["exchanges"], copies["still"]
         self.generator.set_state(copies["generator"])
         self.updates, rows, dropped, self.walkers.rounds = copies["counts"].tolist()
