@@ -10,6 +10,8 @@ FOLDER ?= demo
 SITE_PORT ?= 8037
 SEEDS ?= 3
 PICTURES ?= 3000
+SCORER ?= filter
+JUDGE ?= selected
 BENCH ?=
 PREFECT_PORT ?= 4200
 MLFLOW_PORT ?= 5000
@@ -23,7 +25,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-decode bench-train clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-catalogue bench-decode bench-train clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -66,7 +68,7 @@ experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from
 	@$(BIN)/python tests/experiments/capfilt.py $(FOLDER)/$(SITE)/lake --seeds $(SEEDS)
 
 experiment-rbm: $(INSTALLED)  ## captions of the finished demo chosen in every way: what is the RBM worth?
-	@$(BIN)/python tests/experiments/rbm/run.py $(FOLDER)/$(SITE)/lake --pictures $(PICTURES) --seeds $(SEEDS) --figure docs/experiment-rbm.svg
+	@$(BIN)/python tests/experiments/rbm/run.py $(FOLDER)/$(SITE)/lake --pictures $(PICTURES) --seeds $(SEEDS) --scorer $(SCORER) --judge $(JUDGE) --figure docs/experiment-rbm-$(SCORER).svg
 
 bench-ingest: $(INSTALLED)  ## ingest beside img2dataset, CPU-ms a URL; BENCH="--urls 500" and the like
 	@$(BIN)/python tests/benchmarks/ingest/bench.py $(BENCH)
@@ -79,6 +81,9 @@ bench-signals: $(INSTALLED)  ## CPU-ms of every signal of a picture and of a tex
 
 bench-duplicates: $(INSTALLED)  ## finding copies among a million made-up hashes: seconds, memory
 	@$(BIN)/python tests/benchmarks/duplicates.py $(BENCH)
+
+bench-catalogue: $(INSTALLED)  ## a million made-up captions: build, every view, choosing again
+	@$(BIN)/python tests/benchmarks/catalogue.py $(BENCH)
 
 bench-decode: $(INSTALLED)  ## what a picture costs by step and decode mode; BENCH="--pictures 50"
 	@$(BIN)/python tests/benchmarks/decode.py $(BENCH)

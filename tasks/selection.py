@@ -12,8 +12,10 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from sql.statements import names, statement
@@ -30,6 +32,7 @@ __all__ = ["Selection", "SelectionCard", "Thresholds", "policies", "select"]
 log = logging.getLogger(__name__)
 
 STAGE = "selection"
+WRITERS = 4  # threads; they wait for the disk, not for each other
 LAST_RULE = "texts_per_source"  # it ranks what the other rules leave standing
 
 
@@ -180,17 +183,37 @@ def _write_shards(
     }
     nothing = {"captions": 0, "decisions": 0, "dropped": 0, "selected": 0}
     at_selected = at_decision = 0
-    for shard in track(inputs.shards, f"writing {identity}", len(inputs.shards)):
-        counts = counted.get(shard, nothing)
-        chosen = selected.slice(at_selected, counts["selected"])
-        decided = decisions.slice(at_decision, counts["decisions"])
-        at_selected += counts["selected"]
-        at_decision += counts["decisions"]
-        paths = [lake.rows(table, identity, shard) for table in ("selections", "decisions")]
-        rows.write_rows(lake, paths[0], chosen.cast(rows.SELECTIONS))
-        rows.write_rows(lake, paths[1], decided.cast(rows.DECISIONS))
-        seconds = time.monotonic() - started
-        lake.commit(STAGE, identity, shard, files=paths, rows=counts, seconds=seconds)
+    begun = []
+    # A disk is slow to say that a file is safe; while it is, the next shards are written.
+    with ThreadPoolExecutor(WRITERS) as writers:
+        for shard in inputs.shards:
+            counts = counted.get(shard, nothing)
+            chosen = selected.slice(at_selected, counts["selected"])
+            decided = decisions.slice(at_decision, counts["decisions"])
+            at_selected += counts["selected"]
+            at_decision += counts["decisions"]
+            tables = {
+                lake.rows("selections", identity, shard): chosen.cast(rows.SELECTIONS),
+                lake.rows("decisions", identity, shard): decided.cast(rows.DECISIONS),
+            }
+            write = partial(_write_shard, lake, identity, shard, tables, counts, started)
+            begun.append(writers.submit(write))
+        for written in track(begun, f"writing {identity}", len(begun)):
+            written.result()
+
+
+def _write_shard(
+    lake: Lake,
+    identity: str,
+    shard: Shard,
+    tables: Mapping[str, Any],
+    counts: Mapping[str, int],
+    started: float,
+) -> None:
+    for path, table in tables.items():
+        rows.write_rows(lake, path, table)
+    seconds = time.monotonic() - started
+    lake.commit(STAGE, identity, shard, files=list(tables), rows=counts, seconds=seconds)
 
 
 def _check_runs(how: Selection) -> None:

@@ -12,6 +12,27 @@ from tasks.storage import Lake, Shard
 INGESTED = "ingestion"
 
 
+def _only(schema: Any, names: str) -> Any:
+    """Return the columns that a rule looks at: reading all takes three times as long."""
+    for name in set(schema.names) - set(names.split()):
+        schema = schema.remove(schema.get_field_index(name))
+    return schema
+
+
+CAPTION = _only(
+    rows.CAPTIONS,
+    "caption_id key batch shard run source text degenerate n_chars n_words lang lang_conf "
+    "alpha_ratio digit_ratio special_ratio char_rep has_stop_phrase is_filename url_in_text "
+    "pii_flag text_norm_hash",
+)
+WEB = _only(
+    rows.WEB,
+    "key batch domain outcome sha256 original_width original_height phash dhash trimmed_phash "
+    "trimmed_dhash lap_var entropy flat_frac",
+)
+SCORE = _only(rows.SCORES, "caption_id batch itc_cosine itm_probability rbm_pmi rerank_score")
+
+
 class Choice(Protocol):
     """The part of the settings that says where captions and scores come from."""
 
@@ -69,13 +90,13 @@ def find_inputs(lake: Lake, how: Choice) -> SelectionInputs:
     judged = [batch for batch in how.evaluation_batches if batch in lake.batches()]
     evaluation = [shard for batch in judged for shard in _ingested(lake, batch)]
     tables = {
-        "caption": (captions, rows.CAPTIONS),
-        "web": (_required(lake, "web", "", shards), rows.WEB),
-        "evaluation_web": (_required(lake, "web", "", evaluation), rows.WEB),
+        "caption": (captions, CAPTION),
+        "web": (_required(lake, "web", "", shards), WEB),
+        "evaluation_web": (_required(lake, "web", "", evaluation), WEB),
         "duplicate": (_duplicates(lake, how.batches), rows.DUPLICATES),
-        "score": (_of_run(lake, "scores", how.score_run, shards), rows.SCORES),
-        "rbm_score": (_of_run(lake, "scores", how.rbm_run, shards), rows.SCORES),
-        "rerank": (_of_run(lake, "scores", how.rerank_run, shards), rows.SCORES),
+        "score": (_of_run(lake, "scores", how.score_run, shards), SCORE),
+        "rbm_score": (_of_run(lake, "scores", how.rbm_run, shards), SCORE),
+        "rerank": (_of_run(lake, "scores", how.rerank_run, shards), SCORE),
     }
     files = [file for found, _ in tables.values() for file in found]
     runs = {INGESTED, *captioners, how.score_run, how.rbm_run, how.rerank_run} - {""}

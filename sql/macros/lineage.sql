@@ -1,5 +1,5 @@
 -- Which captions has a model learnt from, who wrote and judged each, and at which address is its picture?
--- reads version, model, lesson, selection, selected, caption, sample, score; a macro over a model; returns a row a caption
+-- reads version, model, lesson, selection, sample_final, sample, caption, score; a macro over a model; returns a row a caption
 -- a model is models:/<name>/<version>, models:/<name>@champion, checkpoints/<run>/<step>, rbms/<run>, or the first
 -- eight or more digits of its weights' sha256; depth 1 and more are the models it was started from
 create or replace macro lineage(wanted) as table (
@@ -20,6 +20,23 @@ create or replace macro lineage(wanted) as table (
         group by model.uri
     ),
 
+    -- A run of a stage has one model.
+    written as (
+        select
+            run,
+            any_value(model) as "by"
+        from caption
+        group by run
+    ),
+
+    judged as (
+        select
+            run,
+            any_value(model) as "by"
+        from score
+        group by run
+    ),
+
     taught as (
         select
             meant.version,
@@ -38,33 +55,30 @@ create or replace macro lineage(wanted) as table (
         taught.taught,
         taught.selection,
         selection.digest,
-        selected.batch,
-        selected.shard,
-        'web/' || selected.batch || '/' || selected.shard || '.tar' as tar,
-        selected.key,
-        selected.caption_id,
-        selected.source,
-        selected.text,
-        caption.run as written_in,
-        caption.model as written_by,
-        score.model as judged_by,
-        score.itm_probability,
+        learnt.batch,
+        learnt.shard,
+        'web/' || learnt.batch || '/' || learnt.shard || '.tar' as tar,
+        learnt.key,
+        learnt.caption_id,
+        learnt.source,
+        learnt.text,
+        learnt.run as written_in,
+        written."by" as written_by,
+        judged."by" as judged_by,
+        learnt.itm_probability,
         sample.page_url,
-        sample.url
+        learnt.url
     from taught
     left join selection
         on selection.id = taught.selection
-    left join selected
-        on selected.selection = taught.selection
-    left join caption
-        on caption.batch = selected.batch
-        and caption.caption_id = selected.caption_id
+    left join (from sample_final where kept) as learnt
+        on learnt.selection = taught.selection
     left join sample
-        on sample.batch = selected.batch
-        and sample.key = selected.key
-    left join score
-        on score.run = selection.score_run
-        and score.batch = selected.batch
-        and score.caption_id = selected.caption_id
-    order by taught.model, taught.depth, taught.selection, selected.batch, selected.shard, selected.key, selected.caption_id
+        on sample.batch = learnt.batch
+        and sample.key = learnt.key
+    left join written
+        on written.run = learnt.run
+    left join judged
+        on judged.run = selection.score_run
+    order by depth, selection, batch, shard, key, caption_id
 )

@@ -1,5 +1,5 @@
 -- What became of every caption that a selection was offered?
--- reads selection, caption, sample, score, decision; returns a row a caption of the selection $selection
+-- reads selection, caption, sample, score, decision, rule; returns a row a caption of the selection $selection
 -- views read this table: the joins are paid for once
 with
 
@@ -29,16 +29,18 @@ offered as (
 
 verdict as (
     select
-        selection,
-        batch,
-        caption_id,
-        min_by(reason, "order") filter (verdict = 'drop') as first_reason,
-        min_by(rule, "order") filter (verdict = 'drop') as first_rule,
-        list(reason order by "order") filter (verdict = 'drop') as all_reasons,
-        list(reason order by "order") filter (verdict = 'flag') as flags
+        decision.batch,
+        decision.caption_id,
+        min_by(decision.reason, decision."order") filter (verdict = 'drop') as first_reason,
+        min_by(decision.rule, decision."order") filter (verdict = 'drop') as first_rule,
+        list(distinct decision.reason) filter (verdict = 'drop') as all_reasons,
+        list(distinct decision.reason) filter (verdict = 'flag') as flags,
+        bool_or(verdict = 'drop' and rule.family = 'picture') as fails_picture,
+        bool_or(verdict = 'drop' and rule.family <> 'pair') as fails_cheap
     from decision
-    where selection = $selection
-    group by all
+    left join rule using (rule)
+    where decision.selection = $selection
+    group by decision.batch, decision.caption_id
 ),
 
 final as (
@@ -54,8 +56,10 @@ final as (
         verdict.first_reason is null as kept,
         verdict.first_reason,
         verdict.first_rule,
-        list_distinct(coalesce(verdict.all_reasons, [])) as all_reasons,
-        list_distinct(coalesce(verdict.flags, [])) as flags
+        coalesce(list_sort(verdict.all_reasons), []) as all_reasons,
+        coalesce(list_sort(verdict.flags), []) as flags,
+        not coalesce(verdict.fails_picture, false) as passes_picture,
+        not coalesce(verdict.fails_cheap, false) as passes_cheap
     from offered
     left join sample
         on sample.batch = offered.batch
@@ -69,8 +73,7 @@ final as (
         and rbm_score.batch = offered.batch
         and rbm_score.caption_id = offered.caption_id
     left join verdict
-        on verdict.selection = offered.selection
-        and verdict.batch = offered.batch
+        on verdict.batch = offered.batch
         and verdict.caption_id = offered.caption_id
 )
 

@@ -5,27 +5,42 @@ create or replace view v_itm_threshold_sweep as
 with
 
 threshold as (
-    select unnest(range(0, 21)) / 20 as threshold
+    select
+        unnest(range(0, 21)) as step,
+        unnest(range(0, 21)) / 20 as threshold
 ),
 
 scored as (
     select
         selection,
         source,
-        itm_probability,
-        len(list_filter(all_reasons, lambda reason: reason <> 'itm_mismatch')) = 0 as else_kept
+        itm_probability::double as itm,
+        floor(itm_probability * 20)::int as near,
+        kept or all_reasons = ['itm_mismatch'] as else_kept
     from sample_final
     where itm_probability is not null and not isnan(itm_probability) and source <> 'human'
+),
+
+-- The highest threshold that a score reaches; the product above may miss it by a rounding.
+counted as (
+    select
+        selection,
+        source,
+        near + (itm >= (near + 1) / 20)::int - (itm < near / 20)::int as reached,
+        count(*) as n,
+        count(*) filter (else_kept) as n_else_kept
+    from scored
+    group by all
 )
 
 select
     selection,
     source,
     threshold,
-    count(*) as n_scored,
-    avg((itm_probability >= threshold)::int) as keep_rate,
-    count(*) filter (itm_probability >= threshold and else_kept) as n_selected
-from scored
+    sum(n) as n_scored,
+    coalesce(sum(n) filter (reached >= step), 0) / sum(n) as keep_rate,
+    coalesce(sum(n_else_kept) filter (reached >= step), 0) as n_selected
+from counted
 cross join threshold
 group by selection, source, threshold
 order by selection, source, threshold

@@ -8,7 +8,6 @@ long as (
         select
             selection,
             source,
-            caption_id,
             itm_probability::double as itm_probability,
             itc_cosine::double as itc_cosine,
             rbm_pmi::double as rbm_pmi
@@ -18,16 +17,28 @@ long as (
     into name signal value value
 ),
 
+sound as (
+    from long
+    where not isnan(value)
+),
+
 -- The RBM's scores have tails; beyond the outer percentiles all goes into the last bin.
 span as (
     select
         selection,
         signal,
-        case signal when 'itm_probability' then 0 else quantile_cont(value, 0.002) end as low,
-        case signal when 'itm_probability' then 1 else quantile_cont(value, 0.998) end as high
-    from long
-    where not isnan(value)
+        quantile_cont(value, [0.002, 0.998])[1] as low,
+        quantile_cont(value, [0.002, 0.998])[2] as high
+    from sound
+    where signal <> 'itm_probability'
     group by selection, signal
+    union all
+    select distinct
+        selection,
+        'itm_probability' as signal,
+        0 as low,
+        1 as high
+    from sound
 ),
 
 binned as (
@@ -40,9 +51,8 @@ binned as (
         coalesce(
             least(greatest(floor((value - low) / nullif(high - low, 0) * 40), 0), 39), 0
         )::int as bin
-    from long
+    from sound
     join span using (selection, signal)
-    where not isnan(value)
 )
 
 select

@@ -8,8 +8,6 @@ picture as (
         select
             'ingestion' as run,
             batch,
-            key,
-            null::varchar as caption_id,
             'picture' as source,
             lap_var::double as lap_var,
             entropy::double as entropy,
@@ -29,8 +27,6 @@ worded as (
         select
             run,
             batch,
-            key,
-            caption_id,
             source,
             n_words::double as n_words,
             n_chars::double as n_chars,
@@ -48,8 +44,6 @@ judged as (
         select
             run,
             batch,
-            key,
-            caption_id,
             'pair' as source,
             itc_cosine::double as itc_cosine,
             itm_probability::double as itm_probability,

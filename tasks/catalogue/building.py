@@ -25,7 +25,7 @@ import pyarrow as pa
 from sql.statements import in_order, question
 from tasks import rows
 from tasks.catalogue.judging import begin, judge
-from tasks.catalogue.opening import CATALOGUE, VERSION, made_of, open_catalogue, take_over
+from tasks.catalogue.opening import CATALOGUE, VERSION, made_of, make_way, open_catalogue, take_over
 from tasks.catalogue.records import record_tables
 from tasks.catalogue.sources import ROWS, Source, Sources, find_sources, ledger_table
 from tasks.catalogue.verdicts import Check
@@ -58,8 +58,8 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "", check: Check | None =
         check: whose gates are judged, and recorded in the lake; None records nothing.
 
     Raises:
-        LakeError: a file is missing, damaged or of a later version, or the lake cannot be
-            written; the old catalogue stays.
+        LakeError: a file is missing, damaged or of a later version, the lake cannot be written,
+            or a process has the catalogue open for writing; the old one stays.
     """
     started = time.monotonic()
     lake.sweep("")
@@ -69,6 +69,7 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "", check: Check | None =
             fill(database, lake, check)
             counts = database.rows("schema/row_counts")
             (built,) = database.rows("schema/build")
+        make_way(lake)
         log.info(
             "%s: %d of %d files read, %s in %.1f s",
             CATALOGUE,
@@ -118,6 +119,8 @@ def _update_tables(database: Database, lake: Lake, sources: Sources) -> None:
     for name, table in record_tables(sources).items():
         database.keep(name, table)
     database.create("rule", "selection/rules")
+    if not database.has("truth_label") or sources.touches("truth", "caption"):
+        database.create("truth_label", "schema/truth_label")
     _decide_again(database, sources)
     database.keep("source_file", ledger_table(sources))
     database.keep("build", _build(sources))

@@ -7,6 +7,7 @@ downloaded.
 """
 
 import contextlib
+import fcntl
 import logging
 import shutil
 import tempfile
@@ -68,24 +69,48 @@ def take_over(lake: Lake, copy: Path) -> bool:
     """Put the present catalogue at `copy`, to be built on; false when it has to be built anew.
 
     Raises:
-        LakeError: it is of a later version than this code.
+        LakeError: it is of a later version than this code, or a process writes to it.
     """
     if not lake.exists(CATALOGUE):
         return False
-    if not lake.is_local:
+    if lake.is_local:
+        _require_free(lake)
+        shutil.copyfile(lake.path(CATALOGUE), copy)
+    else:
         lake.fs.get_file(lake.path(CATALOGUE), str(copy))
     try:
-        # Held open while it is copied: who has it open for writing might be changing it.
-        with Database(copy if not lake.is_local else lake.path(CATALOGUE), read_only=True) as old:
+        with Database(copy, read_only=True) as old:
             usable = _is_usable(lake, old)
-            if usable and lake.is_local:
-                shutil.copyfile(lake.path(CATALOGUE), copy)
     except DatabaseError as error:
         log.warning("%s cannot be built on (%s) and is built anew", CATALOGUE, error)
         usable = False
     if not usable:
         copy.unlink(missing_ok=True)
     return usable
+
+
+def make_way(lake: Lake) -> None:
+    """Remove what somebody who wrote to the present catalogue has left beside it.
+
+    DuckDB would take it for a part of the next file of that name, and refuse to open both.
+
+    Raises:
+        LakeError: a process writes to it now.
+    """
+    if lake.is_local and lake.exists(CATALOGUE):
+        _require_free(lake)
+        lake.local_path(f"{CATALOGUE}.wal").unlink(missing_ok=True)
+
+
+def _require_free(lake: Lake) -> None:
+    with lake.local_path(CATALOGUE).open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LakeError(
+                f"{CATALOGUE} of {lake.root} is open for writing in another process; close it "
+                "there, or open it read-only, and build again: nothing has changed"
+            ) from error
 
 
 def _is_usable(lake: Lake, old: Database) -> bool:

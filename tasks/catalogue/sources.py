@@ -124,6 +124,10 @@ class Sources:
         found = (one for _, one in sorted(self.now.items()) if one.table == table)
         return [(one.path, json.loads(one.content or "")) for one in found]
 
+    def touches(self, *tables: str) -> bool:
+        """True when a file of one of these tables came, changed or went."""
+        return any(self.fresh.get(table) or self.gone.get(table) for table in tables)
+
     def touched(self) -> list[tuple[str, dict[str, str]]]:
         """Return table and columns of every file of rows that came, changed or went."""
         return [

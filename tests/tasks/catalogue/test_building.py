@@ -1,10 +1,7 @@
 """quality.duckdb comes from the lake's files alone, appears whole, and never locks a reader out."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,42 +81,6 @@ def test_an_empty_lake_gives_an_empty_catalogue(tmp_path: Path) -> None:
     assert not [name for name in ("sample", "caption", "decision") if found.get(name)]
 
 
-def read_elsewhere(lake: Lake) -> int:
-    """Pictures in the catalogue as another process sees it; one process shares what it has open."""
-    code = (
-        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
-        "print(c.sql('select count(*) from sample').fetchall()[0][0])"
-    )
-    command = [sys.executable, "-c", code, str(Path(lake.root, CATALOGUE))]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def test_who_reads_the_old_one_goes_on_reading_while_the_new_one_appears(lake: Lake) -> None:
-    build_catalogue(lake)
-    with open_catalogue(lake) as old:
-        assert read_elsewhere(lake) == 7
-        write_batch(lake, "more", [Painted(name="p9", texts=[Text(text=GOOD)])])
-        build_catalogue(lake)
-        assert counts(old)["sample"] == 7
-        assert read_elsewhere(lake) == 8
-
-
-def test_a_build_that_is_killed_leaves_the_old_one(lake: Lake) -> None:
-    build_catalogue(lake)
-    write_batch(lake, "more", [Painted(name=f"q{n}", texts=[Text(text=GOOD)]) for n in range(31)])
-    process = subprocess.Popen([*BUILD, lake.root], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list(Path(lake.root).glob(f".{CATALOGUE}.*")) and time.monotonic() < deadline:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    with open_catalogue(lake) as database:
-        assert counts(database)["sample"] == 7
-    build_catalogue(lake)
-    with open_catalogue(lake) as database:
-        assert counts(database)["sample"] == 38
-
-
 def test_two_builds_at_once_end_in_one_whole_catalogue(lake: Lake) -> None:
     both = [subprocess.Popen([*BUILD, lake.root], stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]
@@ -127,15 +88,6 @@ def test_two_builds_at_once_end_in_one_whole_catalogue(lake: Lake) -> None:
     assert [file.name for file in Path(lake.root).iterdir() if CATALOGUE in file.name] == [
         CATALOGUE
     ]
-
-
-def test_a_damaged_file_is_one_line_and_the_old_catalogue_stays(lake: Lake) -> None:
-    build_catalogue(lake)
-    Path(lake.root, "web/web/00001.parquet").write_bytes(b"PAR1 and nothing more")
-    with pytest.raises(LakeError, match=r"1 Parquet files .*web/web/00001") as caught:
-        build_catalogue(lake)
-    assert "\n" not in str(caught.value)
-    assert kept(lake) == 7
 
 
 def test_a_lake_that_is_missing_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

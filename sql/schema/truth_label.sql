@@ -1,6 +1,5 @@
 -- Which web captions have a known truth?
 -- reads truth, caption; returns a row a caption whose text is the planted one, white space aside
-create or replace view truth_label as
 select
     caption.batch,
     caption.shard,
@@ -14,6 +13,9 @@ from truth
 join caption
     on caption.batch = truth.batch
     and caption.key = truth.key
-    and regexp_replace(trim(truth.text), '\s+', ' ', 'g')
-    = regexp_replace(trim(caption.text), '\s+', ' ', 'g')
+    and (
+        truth.text = caption.text
+        or regexp_replace(trim(truth.text), '\s+', ' ', 'g')
+        = regexp_replace(trim(caption.text), '\s+', ' ', 'g')
+    )
 where caption.source = 'web' and caption.run = 'ingestion'

@@ -1,0 +1,98 @@
+"""A lake on an object store has its catalogue there: read by fsspec, put whole, built upon."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import boto3
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from moto.server import ThreadedMotoServer
+
+from tasks.catalogue.building import CATALOGUE, build_catalogue, open_catalogue
+from tasks.errors import LakeError
+from tasks.selection import select
+from tasks.storage import Lake, open_lake
+from tests.lakes import Painted, Text, new_lake, write_batch
+from tests.selecting import GOOD, blip
+
+
+class OtherStore(MemoryFileSystem):
+    """A store that is not DuckDB's own: its addresses begin with gs://."""
+
+    protocol = ("gs", "gcs")
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("gcs://").removeprefix("gs://")))
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anyone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # A file system of this test's own: fsspec keeps those of earlier addresses.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    made = boto3.resource("s3").create_bucket(Bucket=f"lakes-{uuid.uuid4().hex}")
+    yield f"s3://{made.name}/lake"
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    server.stop()
+
+
+@pytest.fixture
+def gs() -> Iterator[str]:
+    fsspec.register_implementation("gs", OtherStore, clobber=True)
+    yield "gs://bucket/lake"
+    OtherStore.store.clear()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Lake:
+    lake = new_lake(tmp_path / "lake")
+    texts = [Text(text=GOOD, itm=0.9)]
+    write_batch(lake, "web", [Painted(name=f"p{n}", texts=texts) for n in range(7)], per_shard=3)
+    select(lake, blip(caption_runs=()))
+    return lake
+
+
+def pictures(lake: Lake) -> tuple[int, int]:
+    """Return the rows of sample, and how many files the last build read."""
+    with open_catalogue(lake) as database:
+        (row,) = database.ask("select count(*) as n from sample")
+        (built,) = database.rows("schema/build")
+    return row["n"], built["files_read"]
+
+
+@pytest.mark.parametrize("store", ["s3", "gs"])
+def test_the_catalogue_of_a_store_lies_in_the_store(
+    store: str, request: pytest.FixtureRequest, local: Lake, tmp_path: Path
+) -> None:
+    root = request.getfixturevalue(store)
+    fs = fsspec.core.url_to_fs(root)[0]
+    fs.put(f"{local.root}/", f"{root}/", recursive=True)
+    lake = open_lake(root)
+    with pytest.raises(LakeError, match="run the quality stage"):
+        pictures(lake)
+    build_catalogue(lake)
+    assert lake.exists(CATALOGUE)
+    first = pictures(lake)
+    assert first[0] == 7
+    more = new_lake(tmp_path / "more")
+    write_batch(more, "late", [Painted(name="q", texts=[Text(text=GOOD, itm=None)])])
+    fs.put(f"{more.root}/", f"{root}/", recursive=True)
+    build_catalogue(lake)
+    # plan.json, the plan, the rows, the captions and the record of one shard
+    assert pictures(lake) == (8, 5)
+    lake.fs.rm(lake.path("web/late/00000.parquet"))
+    with pytest.raises(LakeError, match=r"web/late/00000\.parquet is missing"):
+        build_catalogue(lake)
+    assert pictures(lake) == (8, 5)
