@@ -19,6 +19,9 @@ BASELINE = "ITM + ITC"
 MIX = "mix: LM + ITM + ITC"
 WITH_RBM = "mix + RBM PMI"
 WITH_GAUSSIAN = "mix + Gaussian PMI"
+EVEN = "even: LM + ITM + ITC"
+EVEN_RBM = "even + RBM PMI"
+EVEN_GAUSSIAN = "even + Gaussian PMI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ def arms_of(terms: Terms, reward: Tensor, validation: Tensor) -> list[Arm]:
         mixed(WITH_GAUSSIAN, {**base, "Gaussian": gaussian}),
         mixed(WITH_RBM, {**base, "RBM": terms.rbm}, uses_rbm=True),
         mixed("mix + NCE", {**base, "NCE": terms.nce}),
+        _even(EVEN, base),
+        _even(EVEN_GAUSSIAN, {**base, "Gaussian": gaussian}),
+        _even(EVEN_RBM, {**base, "RBM": terms.rbm}, uses_rbm=True),
     ]
 
 
@@ -104,29 +110,35 @@ def _mixed(
     *,
     uses_rbm: bool,
 ) -> Arm:
+    """Weights from the validation half, for each seed its own."""
+    found = [validated(one[:, validation], reward[validation]).weights for one in _by_seed(parts)]
+    told = "; ".join(dict.fromkeys(_told(tuple(parts), weights) for weights in found))
+    return Arm(name, _sum_of(parts, found), told, uses_rbm)
+
+
+def _even(name: str, parts: dict[str, Tensor], *, uses_rbm: bool = False) -> Arm:
+    """Every term counts alike, so one more term cannot go unheard."""
+    share = torch.full((len(parts),), 1 / len(parts), dtype=torch.float64)
+    return Arm(name, _sum_of(parts, [share] * len(_by_seed(parts))), "", uses_rbm)
+
+
+def _by_seed(parts: dict[str, Tensor]) -> list[Tensor]:
+    """Return the terms (T, N, C) of each seed; those without seeds are in all of them."""
     seeds = max(len(part) for part in parts.values())
-    by_seed = [
+    return [
         torch.stack([part[seed % len(part)] for part in parts.values()]) for seed in range(seeds)
     ]
-    found = [validated(one[:, validation], reward[validation]).weights for one in by_seed]
 
+
+def _sum_of(parts: dict[str, Tensor], weights: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
     def score(allowed: Tensor) -> Tensor:
-        return torch.stack(
-            [
-                sum_of(
-                    [standardised(term.masked_fill(~allowed, torch.nan)) for term in one], weights
-                )
-                for one, weights in zip(by_seed, found, strict=True)
-            ]
-        )
+        mixed = []
+        for terms, own in zip(_by_seed(parts), weights, strict=True):
+            alike = [standardised(term.masked_fill(~allowed, torch.nan)) for term in terms]
+            mixed.append(torch.einsum("t,tnc->nc", own, torch.stack(alike)))
+        return torch.stack(mixed)
 
-    told = [_told(tuple(parts), weights) for weights in found]
-    return Arm(name, score, "; ".join(dict.fromkeys(told)), uses_rbm)
-
-
-def sum_of(terms: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return the weighted sum of (N, C) tables."""
-    return torch.einsum("t,tnc->nc", weights, torch.stack(list(terms)))
+    return score
 
 
 def _told(names: Sequence[str], weights: Tensor) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from tests.experiments.rbm.arms import BASELINE, MIX, WITH_GAUSSIAN, WITH_RBM
+from tests.experiments.rbm.arms import BASELINE, EVEN, EVEN_RBM, MIX, WITH_GAUSSIAN, WITH_RBM
 from tests.experiments.rbm.outcomes import LEVEL
 from tests.experiments.rbm.sureness import Compared, Resamples, holm
 
@@ -129,11 +129,13 @@ def verdict(report: Report) -> str:
     r1 = report.resamples["r1"]
     gain = r1.difference(WITH_RBM, MIX)
     said = {True: "adds" if gain.value > 0 else "costs", False: "has no effect"}[gain.is_clear]
+    same = ": both choose the same" if gain.low == gain.high == 0 else ""
     sentences = [
         f"The RBM term {said}: with it the mix finds {percent(r1.mean(WITH_RBM))} % of "
         f"{report.pictures:,} pictures first, without it {percent(r1.mean(MIX))} %, a difference "
-        f"of {points(gain)} points.",
+        f"of {points(gain)} points{same}.",
         _beside("Against the Gaussian's PMI in its place:", r1, WITH_RBM, WITH_GAUSSIAN),
+        _beside("Made to count as much as LM, ITM and ITC each:", r1, EVEN_RBM, EVEN),
         _beside("Alone, against the Gaussian's PMI,", r1, "RBM PMI", "Gaussian PMI"),
         _beside(f"Alone, against {BASELINE},", r1, "RBM PMI", BASELINE),
         _beside("Ranking by -F against a candidate at random:", r1, "RBM -F", ENDS[0]),

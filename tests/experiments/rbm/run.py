@@ -3,7 +3,7 @@
 Needs a lake that `make demo` has finished; its models write and score, nothing is trained again but
 the RBMs and what stands beside them. See `protocol.py` for what is held fixed.
 
-    make experiment-rbm [PICTURES=3000] [SEEDS=3] [SITE=default]
+    make experiment-rbm [PICTURES=3000] [SEEDS=3] [SCORER=filter] [JUDGE=selected] [SITE=default]
 """
 
 import sys

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tasks.demo.words import GROUNDS, KINDS, TEMPLATES, english
-from tests.experiments.rbm.arms import BASELINE, MIX, WITH_GAUSSIAN, WITH_RBM, Arm
+from tests.experiments.rbm.arms import BASELINE, EVEN, EVEN_RBM, MIX, WITH_GAUSSIAN, WITH_RBM, Arm
 from tests.experiments.rbm.facts import facts, said_of
 from tests.experiments.rbm.outcomes import (
     LEVEL,
@@ -20,7 +20,17 @@ from tests.experiments.rbm.report import COLUMNS, Report, markdown, rows_of, ver
 from tests.experiments.rbm.sureness import compared, holm, resample
 
 PICTURES = 997
-ARMS = ("random candidate", BASELINE, "Gaussian PMI", "RBM -F", "RBM PMI", MIX, WITH_GAUSSIAN)
+ARMS = (
+    "random candidate",
+    BASELINE,
+    "Gaussian PMI",
+    "RBM -F",
+    "RBM PMI",
+    MIX,
+    WITH_GAUSSIAN,
+    EVEN,
+    EVEN_RBM,
+)
 
 
 @pytest.mark.parametrize("template", range(len(TEMPLATES)))
