@@ -1,9 +1,9 @@
-"""Settings from a JSON plan, as strict as Prefect's parameters are."""
+"""Settings from a JSON plan or from name=value, as strict as Prefect's parameters are."""
 
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +35,34 @@ def settings_from(kind: type[Settings], values: Any, where: str = "") -> Setting
         return kind(**built)
     except (TypeError, ValueError) as error:
         raise InputError(f"{where or kind.__name__}: {error}") from error
+
+
+def nested(given: Sequence[str]) -> dict[str, Any]:
+    """Return settings such as "labels.table=a.csv" as the values of a plan.
+
+    Raises:
+        InputError: one is no name=value, or is given twice.
+    """
+    found: dict[str, Any] = {}
+    for one in given:
+        name, mark, value = one.partition("=")
+        *folders, last = name.split(".")
+        place = found
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        if not mark or not last or not isinstance(place, dict) or last in place:
+            raise InputError(f"a setting is name=value, each once; {one!r} is not")
+        place[last] = _from_text(value)
+    return found
+
+
+def _from_text(text: str) -> Any:
+    """Return a number, truth value, list or object of JSON; anything else is a text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if not isinstance(value, str) else text
 
 
 def read_plan(path: Path) -> Mapping[str, Any]:

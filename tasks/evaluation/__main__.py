@@ -13,14 +13,12 @@ What follows MODEL are settings, by the dotted names of the task's dataclass; li
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from tasks.commands import run_command
-from tasks.errors import InputError
 from tasks.evaluation.answers import Answers, answer_questions
 from tasks.evaluation.given import Given, score_given
 from tasks.evaluation.probe import Probe, probe
@@ -30,7 +28,7 @@ from tasks.evaluation.stage import evaluate
 from tasks.evaluation.video import Videos, retrieve_videos
 from tasks.evaluation.zero_shot import ZeroShot, classify
 from tasks.rows import fingerprint
-from tasks.settings import settings_from
+from tasks.settings import nested, settings_from
 from tasks.storage import Lake, open_lake
 
 Work = Callable[[Lake, str, str, Any, str], EvaluationReport]
@@ -70,34 +68,6 @@ def main(arguments: Sequence[str]) -> None:
         run = given.run or f"{given.task}-{fingerprint([asdict(other), given.model])}"
         report = work(lake, run, given.model, other, given.device)
     sys.stdout.write(told(report))
-
-
-def nested(given: Sequence[str]) -> dict[str, Any]:
-    """Return settings such as "labels.table=a.csv" as the values of a plan.
-
-    Raises:
-        InputError: one is no name=value, or is given twice.
-    """
-    found: dict[str, Any] = {}
-    for one in given:
-        name, mark, value = one.partition("=")
-        *folders, last = name.split(".")
-        place = found
-        for folder in folders:
-            place = place.setdefault(folder, {})
-        if not mark or not last or not isinstance(place, dict) or last in place:
-            raise InputError(f"a setting is name=value, each once; {one!r} is not")
-        place[last] = _value(value)
-    return found
-
-
-def _value(text: str) -> Any:
-    """Return a number, truth value, list or object of JSON; anything else is a text."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if not isinstance(value, str) else text
 
 
 def told(report: EvaluationReport) -> str:
