@@ -11,6 +11,7 @@ from tasks.ingestion.fetched import Fetched, storable
 from tasks.ingestion.policy import forbids, product_of, reserves, retry_after_s
 from tasks.ingestion.robots import MAX_BYTES as ROBOTS_MAX_BYTES
 from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.unpacking import PackedError, codings_of, unpacked
 from tasks.ingestion.visits import Way
 from tasks.rows import Outcome
 
@@ -92,13 +93,16 @@ class Reader:
 async def read_body(
     answer: aiohttp.ClientResponse, limit: int, clock: Clock, hold: Hold | None
 ) -> bytes:
-    """Return the body, or the beginning of one that is longer than `limit` bytes.
+    """Return the body unpacked, or the beginning of one that is longer than `limit` bytes.
 
     Args:
         answer: what is read.
-        limit: bytes, unpacked.
+        limit: bytes, as sent and unpacked.
         clock: of the URL; it ends a body that is too slow.
         hold: what pays for the memory.
+
+    Raises:
+        aiohttp.ClientError: it breaks off, or is not packed as its headers say.
     """
     blocks: list[bytes] = []
     size = 0
@@ -116,6 +120,28 @@ async def read_body(
                 await _cover(hold, size + STEP, clock)
             if len(blocks) == MOST_BLOCKS:
                 blocks = [b"".join(blocks)]
+        codings = codings_of(answer.headers.get("Content-Encoding", ""))
+        if codings and size <= limit:
+            return await _unpacked(b"".join(blocks), codings, limit, clock, hold)
+    return b"".join(blocks)
+
+
+async def _unpacked(
+    packed: bytes, codings: list[str], limit: int, clock: Clock, hold: Hold | None
+) -> bytes:
+    blocks: list[bytes] = []
+    size = 0
+    try:
+        for block in unpacked(packed, codings):
+            blocks.append(block)
+            size += len(block)
+            clock.received(len(packed) + size)
+            if size > limit:
+                break
+            if hold is not None and len(packed) + size > hold.size:
+                await _cover(hold, len(packed) + size + STEP, clock)
+    except PackedError as error:
+        raise aiohttp.ClientPayloadError(str(error)) from error
     return b"".join(blocks)
 
 

@@ -13,7 +13,7 @@ from tasks.ingestion.charset import decoded
 from tasks.ingestion.markup import Tag, tokens
 from tasks.ingestion.settings import Ingestion
 from tasks.ingestion.srcset import best_of_image, best_of_source, is_inline
-from tasks.ingestion.urls import BadUrlError, normalise
+from tasks.ingestion.urls import BadUrlError, forward_slashed, normalise
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def read_page(html: bytes | str, page_url: str, charset: str = "") -> PageConten
 def joined(base: str, address: str) -> str:
     """Return an address of a page made absolute, or as it was given when it is none."""
     try:
-        return urljoin(base, address.strip())
+        return urljoin(base, forward_slashed(address.strip()))
     except ValueError:  # such as an unclosed [ in a host: kept as it is, a row will say bad_url
         return address.strip()
 

@@ -33,7 +33,8 @@ from tasks.ingestion.hosts import Breakers, Host, Hosts
 from tasks.ingestion.policy import product_of
 from tasks.ingestion.robots import Robots, refusal
 from tasks.ingestion.settings import Ingestion
-from tasks.ingestion.urls import BadUrlError
+from tasks.ingestion.unpacking import ACCEPTED
+from tasks.ingestion.urls import BadUrlError, forward_slashed
 from tasks.ingestion.visits import Visit, Way
 from tasks.rows import Outcome
 
@@ -41,6 +42,7 @@ MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CONNECT_S = 10.0
 READ_BUFFER = 64 << 10  # fewer wakings than with aiohttp's 64 KiB; up to twice this a connection
+MAX_HEADER = 64 << 10  # bytes of a header; security policies of 12 KB are sent with pictures
 
 
 class Fetcher:
@@ -63,10 +65,17 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=connector_of(self.how),
-            headers={"User-Agent": self.how.agent, "Accept": "image/*,*/*;q=0.8"},
+            headers={
+                "User-Agent": self.how.agent,
+                "Accept": "image/*,*/*;q=0.8",
+                "Accept-Encoding": ACCEPTED,
+            },
+            auto_decompress=False,  # aiohttp takes half a gzip for a whole one
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=READ_BUFFER,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
             trust_env=False,  # a proxy would resolve names itself, past the guard
         )
         return self
@@ -200,7 +209,7 @@ class Fetcher:
 
 def _joined(url: str, location: str) -> str:
     try:
-        return urljoin(url, location)
+        return urljoin(url, forward_slashed(location))
     except ValueError as error:
         raise BadUrlError(location) from error
 

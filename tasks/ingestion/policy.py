@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 OPT_OUT_DIRECTIVES = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
 # Directives that have a value behind a colon, as the name of an agent has directives behind it.
 VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
+PARTS = re.compile("[,;]")  # a semicolon is wrong there, and clear
 AGENT = re.compile(r"[a-z*][\w-]*")
 
 
@@ -30,7 +31,7 @@ def forbids(values: Iterable[str], directives: Collection[str], agent: str) -> b
 
 def _forbids(value: str, directives: Collection[str], agent: str) -> bool:
     addressed = True
-    for part in value.lower().split(","):
+    for part in PARTS.split(value.lower()):
         name, colon, rest = (piece.strip() for piece in part.partition(":"))
         directive = name
         # The dates of unavailable_after have commas and colons too, and no agent's name in front.
@@ -44,7 +45,7 @@ def _forbids(value: str, directives: Collection[str], agent: str) -> bool:
 
 def reserves(values: Iterable[str]) -> bool:
     """True when TDM-Reservation headers keep text and data mining to the rightsholder."""
-    return any(value.strip() == "1" for value in values)
+    return any("1" in PARTS.split(value.replace(" ", "")) for value in values)
 
 
 def retry_after_s(value: str, now: float) -> float | None:

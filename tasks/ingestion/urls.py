@@ -18,6 +18,9 @@ SPELLED = re.compile(
     re.ASCII,
 )
 
+PATH = re.compile(r"[^?#]*")
+OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
 
 class BadUrlError(InputError):
     """The text is no absolute URL; `scheme` is what it begins with, if anything."""
@@ -30,8 +33,8 @@ class BadUrlError(InputError):
 def normalise(url: str) -> str:
     """Return the one spelling of an http or https URL that its key is made of.
 
-    White space around it goes, spaces and non-ASCII inside are percent-encoded, scheme and host
-    are lower case, default ports, dot segments and fragments go.
+    White space around it goes, spaces and non-ASCII inside are percent-encoded, backslashes in the
+    path lean forward, scheme and host are lower case, default ports, dot segments and fragments go.
 
     Raises:
         BadUrlError: it is not absolute, has no host, or has another scheme.
@@ -41,7 +44,7 @@ def normalise(url: str) -> str:
 
 def _put_together(url: str) -> str:
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(forward_slashed(url.strip()))
         port = parts.port
     except ValueError as error:
         raise BadUrlError(url) from error
@@ -52,6 +55,18 @@ def _put_together(url: str) -> str:
     netloc = host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
     path = _resolved(_quoted(url, parts.path or "/"))
     return urlunsplit((scheme, netloc, path, _quoted(url, parts.query), ""))
+
+
+def forward_slashed(address: str) -> str:
+    r"""Return an address whose path has / for \, as browsers read it (URL standard, 4.4).
+
+    Addresses of other schemes keep theirs.
+    """
+    if "\\" not in address or OTHER_SCHEME.match(address):
+        return address
+    path = PATH.match(address)
+    assert path is not None
+    return path[0].replace("\\", "/") + address[path.end() :]
 
 
 def origin_of(url: str) -> str:

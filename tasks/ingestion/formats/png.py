@@ -194,7 +194,7 @@ def _raw_size(found: _Chunks) -> int:
 
 def _note(found: _Chunks, kind: bytes, content: bytes, start: int, end: int) -> None:
     if kind == b"IHDR" and not found.depth:
-        _note_size(found, content[start:end])
+        _note_size(found, content[start:end], is_cut=end > len(content))
     elif kind == b"acTL":
         found.frames = max(int.from_bytes(content[start : start + 4], "big"), 1)
         found.is_clean = False
@@ -205,9 +205,10 @@ def _note(found: _Chunks, kind: bytes, content: bytes, start: int, end: int) -> 
         found.is_clean &= kind in HARMLESS and _is_sound(content, start, end)
 
 
-def _note_size(found: _Chunks, payload: bytes) -> None:
+def _note_size(found: _Chunks, payload: bytes, *, is_cut: bool) -> None:
     if len(payload) != 13:
-        raise NotStorableError(Outcome.CORRUPT, "the PNG's header is damaged")
+        outcome = Outcome.TRUNCATED if is_cut else Outcome.CORRUPT
+        raise NotStorableError(outcome, "the PNG's header is damaged")
     found.width = int.from_bytes(payload[:4], "big")
     found.height = int.from_bytes(payload[4:8], "big")
     found.depth, found.colour, found.is_interlaced = payload[8], payload[9], payload[12] == 1

@@ -7,6 +7,8 @@ from tasks.ingestion.header import NotStorableError
 from tasks.rows import Outcome
 
 LOOKED_AT = 1024  # bytes in which a text shows itself
+MOSTLY = 0.7
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte-order marks
 SVG_WITHIN = 4096  # licences and editors' comments may come before <svg
 DECODED = (
     (b"\xff\xd8\xff\xf7", ""),  # JPEG-LS, named below
@@ -117,6 +119,8 @@ def _unsupported(name: str) -> NotStorableError:
 
 
 def _refuse_text(content: bytes) -> None:
+    if content.startswith(UTF_16):
+        content = content[:SVG_WITHIN].decode("utf-16", "replace").encode()
     start = content[:SVG_WITHIN].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
     if start.startswith(b"<") and b"<svg" in start and b"<html" not in start:
         raise _unsupported("svg")
@@ -124,10 +128,20 @@ def _refuse_text(content: bytes) -> None:
         raise NotStorableError(Outcome.NOT_AN_IMAGE, "a page, not a picture")
     # Only control characters that no text has tell bytes from a text of any encoding.
     looked = content[:LOOKED_AT]
-    if not any(byte < 9 or 13 < byte < 27 or 27 < byte < 32 for byte in looked):
-        is_cut = len(content) > LOOKED_AT  # perhaps through a letter
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(looked, final=not is_cut)
-        except UnicodeDecodeError:
-            return
+    if any(byte < 9 or 13 < byte < 27 or 27 < byte < 32 for byte in looked):
+        return
+    if _is_utf_8(looked, is_cut=len(content) > LOOKED_AT) or _is_mostly_ascii(looked):
         raise NotStorableError(Outcome.NOT_AN_IMAGE, "a text, not a picture")
+
+
+def _is_utf_8(looked: bytes, *, is_cut: bool) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(looked, final=not is_cut)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_mostly_ascii(looked: bytes) -> bool:
+    """True for a text of Western Europe in one of its older encodings."""
+    return len(looked) > 8 and sum(byte < 128 for byte in looked) > MOSTLY * len(looked)

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.ingestion.addresses import NORMAL, Address, address_of
-from tasks.ingestion.urls import BadUrlError, normalise
+from tasks.ingestion.urls import BadUrlError, forward_slashed, normalise
 
 PARTS = st.lists(
     st.sampled_from(
@@ -43,3 +43,22 @@ def test_an_address_has_its_parts() -> None:
         "http://[::1]:81/", "::1", "http://[::1]:81", "/"
     )
     assert address_of("http://A.org:80/#x").url == "http://a.org/"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://a.org\\x\\y.jpg", "http://a.org/x/y.jpg"),
+        ("http:\\\\a.org\\x", "http://a.org/x"),
+        ("http://a.org/x\\..\\y", "http://a.org/y"),
+        ("http://a.org/x?y=\\z", "http://a.org/x?y=%5Cz"),
+        ("http://a.org\\@b.org/x", "http://a.org/@b.org/x"),
+    ],
+)
+def test_backslashes_lean_forward_in_a_path_as_in_browsers(url: str, expected: str) -> None:
+    assert normalise(url) == expected
+
+
+@pytest.mark.parametrize("address", ["data:x,\\", "C:\\x.jpg", "/x?\\", "x#\\"])
+def test_backslashes_elsewhere_stay(address: str) -> None:
+    assert forward_slashed(address) == address

@@ -26,6 +26,7 @@ def found(html: str) -> list[tuple[str, str]]:
         ('<img src="a.jpg" alt=" a  cat ">', [("http://a.org/x/a.jpg", "a cat")]),
         ('<img src="/a.jpg" title="a cat">', [("http://a.org/a.jpg", "a cat")]),
         ('<img src="//b.org/a.jpg">', [("http://b.org/a.jpg", "")]),
+        (r'<img src="images\a.jpg">', [("http://a.org/x/images/a.jpg", "")]),
         ('<base href="http://c.org/d/"><img src="a.jpg">', [("http://c.org/d/a.jpg", "")]),
         (
             '<img src="s.gif" data-src="big.jpg" alt="lazy">',
