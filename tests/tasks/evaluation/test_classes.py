@@ -10,11 +10,12 @@ import torch
 
 from tasks import rows
 from tasks.errors import CapliftError, InputError
-from tasks.evaluation.__main__ import main, nested
+from tasks.evaluation.__main__ import main
 from tasks.evaluation.labels import Labels, labelled
 from tasks.evaluation.probe import PENALTIES, Probe, best_penalty, probe
 from tasks.evaluation.report import compare, read_report
 from tasks.evaluation.zero_shot import ZeroShot, classify, top_measures
+from tasks.settings import nested
 from tests.judged import MODEL, N, judged_root, lake_of, write_json
 from tests.small_lake import COLOURS, colour_of, picture_key
 
