@@ -59,6 +59,17 @@ twin as (
     where has_keeper or place > 1
 ),
 
+-- Almost every text stands under one picture: only the others can be repeated too often.
+frequent as (
+    select
+        batch,
+        text_norm_hash
+    from caption
+    where source = 'web' and text_norm_hash is not null
+    group by batch, text_norm_hash
+    having count(*) >= $repeated_count
+),
+
 repeated as (
     select
         batch,
@@ -66,8 +77,9 @@ repeated as (
         count(distinct key) as repeats,
         count(distinct domain) as domains
     from caption
+    join frequent using (batch, text_norm_hash)
     join picture using (batch, key)
-    where source = 'web' and text_norm_hash is not null
+    where source = 'web'
     group by all
 ),
 

@@ -37,6 +37,7 @@ from tests.benchmarks.made_up_lake import (  # noqa: E402
     teach,
 )
 
+Answer = tuple[str, float, float, int]  # what was asked, seconds, CPU-seconds, rows
 VIEW_GOAL_S, SELECT_GOAL_S = 2.0, 10.0
 
 
@@ -49,8 +50,8 @@ def choice(itm_probability: float) -> Selection:
     )
 
 
-def asked(lake: str) -> list[tuple[str, float, int]]:
-    """Return name, seconds and rows of every view and of the macros over what the lake holds."""
+def asked(lake: str) -> list[Answer]:
+    """Read every view, and every macro over what the lake holds, to the last row."""
     with open_catalogue(open_lake(lake)) as database:
         (first,) = database.ask("select id, digest from selection order by id limit 1")
         (key,) = database.ask("select min(key) as key from sample_final where not kept")
@@ -75,10 +76,11 @@ def asked(lake: str) -> list[tuple[str, float, int]]:
         return [timed(database, question) for question in questions]
 
 
-def timed(database: Database, question: str) -> tuple[str, float, int]:
-    began = time.monotonic()
+def timed(database: Database, question: str) -> Answer:
+    began, cpu = time.monotonic(), time.process_time()
     rows = sum(len(batch) for batch in database.stream(f"from {question}"))
-    return question.partition("(")[0], time.monotonic() - began, rows
+    seconds, cpu_s = time.monotonic() - began, time.process_time() - cpu
+    return question.partition("(")[0], seconds, cpu_s, rows
 
 
 def steps(lake: str, captions: int) -> dict[str, Callable[[], object]]:
@@ -120,7 +122,7 @@ def report(lake: Path, captions: int) -> bool:
     say(f"{captions:,} captions, {captions // 2:,} pictures\n")
     say(f"{'step':24} {'seconds':>8} {'CPU-s':>8} {'peak MB':>8}  goal")
     met = True
-    answers: dict[str, list[tuple[str, float, int]]] = {}
+    answers: dict[str, list[Answer]] = {}
     for step in steps(str(lake), captions):
         command = [sys.executable, __file__, "--step", step, "--lake", str(lake)]
         done = subprocess.run(
@@ -137,11 +139,13 @@ def report(lake: Path, captions: int) -> bool:
             answers[step] = took["asked"]
     say(f"\n{CATALOGUE}: {(lake / CATALOGUE).stat().st_size / 2**20:,.0f} MB\n")
     one, two = answers.values()
-    say(f"{'view or macro':24} {'rows':>12} {'one selection, s':>17} {'two, s':>8}")
-    for (name, seconds, _), (_, later, rows) in zip(one, two, strict=True):
-        slow = " over" if max(seconds, later) >= VIEW_GOAL_S else ""
+    say(f"{'':24} {'':>12} {'one selection':>17} {'two':>17}")
+    say(f"{'view or macro':24} {'rows':>12}" + f" {'s':>8} {'CPU-s':>8}" * 2)
+    for (name, *first, _), (_, *second, rows) in zip(one, two, strict=True):
+        slow = " over" if max(first[0], second[0]) >= VIEW_GOAL_S else ""
         met &= not slow
-        say(f"{name:24} {rows:>12,} {seconds:17.2f} {later:8.2f}{slow}")
+        took = "".join(f" {number:8.2f}" for number in (*first, *second))
+        say(f"{name:24} {rows:>12,}{took}{slow}")
     say("\nall goals are met" if met else "\na goal is missed")
     return met
 
