@@ -61,11 +61,10 @@ def register_candidate(
         "version": made.version,
         "registry": where.tracking_uri,
         "run_id": made.run_id,
-        "model": candidate.folder,
+        "uri": made.uri,
         "digest": version_tags(where, made.name, made.version)["digest"],
         "metrics": {name: asdict(one) for name, one in candidate.metrics.items()},
         "decision": asdict(decision),
-        "registered_at": decision.at,
     }
     lake.publish_json(_record_path(made.name, made.version), record)
     record_aliases(lake, where, made.name)
@@ -105,6 +104,9 @@ def _described(lake: Lake, candidate: Candidate) -> Description:
         "data_card.md": data_card_text(taught),
         "data_card.json": json.dumps(taught, indent=2, sort_keys=True, default=str) + "\n",
     }
+    plan = str(lineage.get("plan", ""))
+    if plan and lake.exists(plan):
+        cards["plan.json"] = lake.read_bytes(plan).decode()
     return Description(lineage=lineage, metrics=candidate.metrics, cards=cards)
 
 

@@ -118,18 +118,24 @@ def read_report(lake: Lake, run: str) -> EvaluationReport:
     """Read a finished evaluation.
 
     Raises:
-        LakeError: there is none of this name.
+        LakeError: there is none of this name, or it is damaged.
     """
     if not lake.exists(_metrics_path(run)):
         known = ", ".join(lake.folders("evaluations")) or "none"
         raise LakeError(f"there is no evaluation {run!r} in {lake.root} (there: {known})")
-    kept = lake.read_json(_metrics_path(run))
-    scores = {name: Estimate(**one) for name, one in kept.pop("scores").items()}
-    baselines = {
-        kind: {name: Estimate(**one) for name, one in own.items()}
-        for kind, own in kept.pop("baselines", {}).items()
-    }
-    return EvaluationReport(**kept, scores=scores, baselines=baselines)
+    try:
+        kept = lake.read_json(_metrics_path(run))
+        scores = {name: Estimate(**one) for name, one in kept.pop("scores").items()}
+        baselines = {
+            kind: {name: Estimate(**one) for name, one in own.items()}
+            for kind, own in kept.pop("baselines", {}).items()
+        }
+        return EvaluationReport(**kept, scores=scores, baselines=baselines)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LakeError(
+            f"{_metrics_path(run)} in {lake.root} is damaged, or of another version of Caplift "
+            f"({str(error).splitlines()[0]:.100}); remove its folder and evaluate again"
+        ) from error
 
 
 def compare(lake: Lake, a: EvaluationReport, b: EvaluationReport) -> dict[str, Difference]:

@@ -28,6 +28,7 @@ from tasks.checkpoints import LoadedModel
 from tasks.errors import InputError
 from tasks.evaluation.annotations import read_text
 from tasks.evaluation.gallery import Gallery, gallery_of
+from tasks.evaluation.leakage import checked_leakage, prints_of
 from tasks.evaluation.report import EvaluationReport, read_report, write_report
 from tasks.evaluation.retrieval import (
     chance_measures,
@@ -37,6 +38,7 @@ from tasks.evaluation.retrieval import (
     shortlist,
 )
 from tasks.inference import inference, shared_model
+from tasks.ingestion.signals import image_signals
 from tasks.metrics.bootstrap import Measure, estimates
 from tasks.pictures import Picture
 from tasks.progress import track
@@ -95,7 +97,7 @@ def retrieve_videos(
         Picture(key_of(name), str(file), 0, 0) for name, file in zip(captions, files, strict=True)
     ]
     gallery = gallery_of(clips, list(captions.values()))
-    measures = _measures(loaded, gallery, files, how)
+    measures, looks = _measures(loaded, gallery, files, how)
     stages = ("itc", "itm") if how.rerank_k else ("itc",)
     blind = {k: v for k, v in chance_measures(gallery).items() if k.startswith(stages)}
     report = EvaluationReport(
@@ -106,7 +108,7 @@ def retrieve_videos(
         texts=sum(len(own) for own in gallery.captions),
         scores=estimates(measures, how.bootstrap, how.seed),
         baselines={"chance": estimates(blind, how.bootstrap, how.seed)},
-        leakage={},
+        leakage=asdict(checked_leakage(lake, prints_of(looks), loaded.name, loaded.facts)),
         settings=asdict(how),
         seconds=round(time.monotonic() - started, 1),
         task="video",
@@ -200,30 +202,45 @@ def pooled(embeddings: Tensor) -> Tensor:
 
 def _measures(
     loaded: LoadedModel, gallery: Gallery, files: Sequence[Path], how: Videos
-) -> dict[str, Measure]:
+) -> tuple[dict[str, Measure], list[tuple[str, str, int | None]]]:
+    """Return the measures by video, and what every frame looks like, for leakage."""
     texts = embed_texts(loaded, gallery.texts, how.batch_size, how.max_length)
     looked = [_looked_at(loaded, file, how) for file in track(files, "watching", len(files))]
-    cosines = torch.stack([pooled(vectors) for vectors, _ in looked]) @ texts.T
+    cosines = torch.stack([pooled(one.vectors) for one in looked]) @ texts.T
     measures: dict[str, Measure] = {}
     for direction, axis in (("tr", 1), ("ir", 0)):
         measures |= recall_measures(cosines, gallery, f"itc_{direction}", axis)
     if how.rerank_k:
         marked = shortlist(cosines, how.rerank_k)
-        logits = _matched(loaded, gallery, [tokens for _, tokens in looked], marked.any(dim=0))
+        logits = _matched(loaded, gallery, [one.tokens for one in looked], marked.any(dim=0))
         for direction, axis, mine in (("tr", 1, marked[0]), ("ir", 0, marked[1])):
             scores = reranked(cosines, logits, mine)
             measures |= recall_measures(scores, gallery, f"itm_{direction}", axis)
-    return measures
+    return measures, [
+        (clip.key, "", look)
+        for clip, one in zip(gallery.pictures, looked, strict=True)
+        for look in one.looks
+    ]
 
 
-def _looked_at(loaded: LoadedModel, file: Path, how: Videos) -> tuple[Tensor, Tensor]:
-    """Return the frames' unit vectors (F, E) and their tokens in a row (1, F * T, W)."""
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """F frames: unit vectors (F, E), tokens in a row (1, F * T, W), perceptual hashes."""
+
+    vectors: Tensor
+    tokens: Tensor
+    looks: list[int]
+
+
+def _looked_at(loaded: LoadedModel, file: Path, how: Videos) -> _Looked:
     vision = loaded.model.shape.vision
-    frames = torch.from_numpy(read_frames(file, how.frames, vision.image_size))
+    squares = read_frames(file, how.frames, vision.image_size)
+    frames = torch.from_numpy(squares)
     with inference(loaded.model.device.type):
         tokens = loaded.model.encode_image(pixels_for(vision, frames.to(loaded.model.device)))
         vectors = loaded.model.image_embedding(tokens).float().cpu()
-    return vectors, tokens.flatten(0, 1)[None].cpu()
+    looks = [int(image_signals(square)["phash"]) for square in squares]
+    return _Looked(vectors, tokens.flatten(0, 1)[None].cpu(), looks)
 
 
 def _matched(

@@ -40,6 +40,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     write_lake(root, batch="later", counts=(3,), source="human")
     lake = write_lake(root, batch="web", counts=(7,))
     write_selection(lake, "kept", "web")
+    lake.publish_json("runs/pipeline-1/plan.json", {"rounds": 1})
     tokenizer = Tokenizer.train([caption_of(number) for number in range(11)], 90)
     start = {"selections": {"older": "0ld"}}
     for seed in (3, 5, 7):
@@ -84,7 +85,8 @@ def test_versions_are_recorded_compared_and_rolled_back(lake: Lake, registry: Re
         return dict(lake.read_json(f"registrations/{NAME}/{version}.json"))
 
     told = record(first.version)
-    assert told["model"] == "checkpoints/captioner-3/00000001"
+    assert told["checkpoint"] == "checkpoints/captioner-3/00000001"
+    assert told["uri"] == first.uri
     assert told["alias"] == "champion"
     assert told["pipeline"] == "pipeline-1"
     assert told["selections"] == {"kept": "digest-of-kept", "older": "0ld"}
@@ -124,5 +126,6 @@ def test_the_cards_say_what_it_was_taught_and_what_it_is_worth(
     assert f"| rouge_l | {rouge} |" in card
     assert "On 5 held-out pictures of `evaluation`" in card
     assert "| selections kept | `digest-of-kept` |" in card
+    assert json.loads((folder / "plan.json").read_text()) == {"rounds": 1}
     assert "# Data card" in (folder / "data_card.md").read_text()
     assert lineage(registry, made.uri)["inputs"] == {"kept": "digest-of-kept", "older": "0ld"}

@@ -216,3 +216,18 @@ def test_settings_that_measure_nothing_are_refused() -> None:
         Evaluation(bootstrap=0)
     with pytest.raises(InputError, match="max_images"):
         Evaluation(max_images=-1)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"scores": {}}', b"[]", b'{"scores": {}, "new": 1}'])
+def test_a_report_that_cannot_be_read_is_refused_in_one_line(lake: Lake, content: bytes) -> None:
+    lake.publish_bytes("evaluations/broken/metrics.json", content)
+    with pytest.raises(LakeError, match=r"is damaged, or of another version.*evaluate again"):
+        read_report(lake, "broken")
+
+
+def test_a_report_of_before_there_were_other_tasks_is_read(lake: Lake) -> None:
+    evaluate(lake, "one", "checkpoints/a", how=HOW)
+    older = lake.read_json("evaluations/one/metrics.json")
+    del older["task"], older["leakage"]["unknown"]
+    lake.publish_json("evaluations/older/metrics.json", older)
+    assert read_report(lake, "older").scores == read_report(lake, "one").scores

@@ -43,6 +43,7 @@ def test_videos_are_found_by_texts_and_texts_by_videos(root: Path, tmp_path: Pat
     report = retrieve_videos(lake_of(root), "video", MODEL, how)
     assert (report.images, report.texts) == (3, 3)
     assert report.scores["itc_ir_r5"].value == 1.0  # all are among the first five
+    assert (report.leakage["training_pictures"], report.leakage["leaked"]) == (1, 0)
     assert report.baselines["chance"]["itm_ir_r1"].value == pytest.approx(1 / 3)
     plain = Videos(
         annotations=str(lines), videos=str(root / "videos"), frames=2, rerank_k=0, bootstrap=31
