@@ -6,6 +6,7 @@ table is read row group by row group or line by line, and of parquet only the co
 
 import csv
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from tasks.ingestion.verifying import is_hash
 
 ROWS_A_READ = 10_000
 BUFFER_BYTES = 1 << 20  # of each column of parquet; without it a row group's column is read whole
+END = "\ufdd0"  # stands behind a CSV; no text may hold it (Unicode, section 23.7)
 CHARS_A_READ = 1 << 20
 MAX_OBJECT_CHARS = 16 << 20
 BLANKS = re.compile(r"[ \t\r\n]*+")
@@ -91,10 +93,12 @@ def _parquet(path: str, *, columns: Columns) -> Iterator[Cells]:
         table = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES)
         schema = table.schema_arrow
         names = all_there(path, schema.names, found_columns(path, schema.names, columns))
-        kinds = {name: schema.field(here).type for name, here in names.additional}
-        columns.additional.see_types(path, kinds)
         used = {name for name in (names.url, names.caption, names.hash) if name}
         used |= {here for _, here in names.additional}
+        if twice := [name for name in used if schema.names.count(name) > 1]:
+            raise InputError(f"{path} has several columns called {twice[0]!r}; rename all but one")
+        kinds = {name: schema.field(here).type for name, here in names.additional}
+        columns.additional.see_types(path, kinds)
         for batch in table.iter_batches(ROWS_A_READ, columns=sorted(used), use_threads=False):
             nothing = [None] * batch.num_rows
             url, text, digest = (
@@ -107,10 +111,11 @@ def _parquet(path: str, *, columns: Columns) -> Iterator[Cells]:
 
 
 def _separated(path: str, *, opened: Opened, separator: str, columns: Columns) -> Iterator[Cells]:
+    csv.field_size_limit(MAX_OBJECT_CHARS)
     with opened(path) as file:
-        lines = csv.reader(file, delimiter=separator)
-        header = next(lines, None)
-        if header is None:
+        lines = filter(None, csv.reader(itertools.chain(file, (END,)), delimiter=separator))
+        header = next(lines)
+        if header == [END]:
             return
         names = all_there(path, header, found_columns(path, header, columns))
         url, text, digest = (
@@ -119,7 +124,14 @@ def _separated(path: str, *, opened: Opened, separator: str, columns: Columns) -
         )
         more = [(name, header.index(here)) for name, here in names.additional]
         blank = [""] * len(header)
-        for line in filter(None, lines):
+        for number, line in enumerate(lines, start=1):
+            if END in line[-1]:
+                if line == [END]:
+                    return
+                raise InputError(
+                    f"row {number} of {path} opens a quote that nothing closes; the rest of the "
+                    "table would be its text"
+                )
             cells = [*[*line, *blank][: len(header)], ""]
             kept = {name: cells[at] for name, at in more}
             for name, cell in kept.items():
@@ -170,6 +182,8 @@ def _json_list(path: str, file: IO[str]) -> Iterator[Any]:
     while True:
         position = _past(BETWEEN, held, position)
         if held.startswith("]", position):
+            if behind := (held[position + 1 :] + file.read(CHARS_A_READ)).strip():
+                raise InputError(f"the URL table {path} goes on after its list: {behind[:20]!r}")
             return
         try:
             found, position = decoder.raw_decode(held, position)
@@ -211,7 +225,7 @@ def _candidates(path: str, number: int, cells: Cells, bbox: str) -> Iterator[Can
             f"row {number} of {path} has in {bbox!r} what is not blurred: {error}; bbox_col wants "
             "lists of [x_min, y_min, x_max, y_max] in parts of the picture's width and height"
         ) from error
-    for text in texts if isinstance(texts, list) and texts else [texts]:
+    for text in (texts or [None]) if isinstance(texts, list) else [texts]:
         yield Candidate(
             _text(url), _text(text), "", "", expected, additional=additional, boxes=boxes
         )
@@ -219,7 +233,7 @@ def _candidates(path: str, number: int, cells: Cells, bbox: str) -> Iterator[Can
 
 def _text(value: Any) -> str:
     """Return a cell as text that every table can hold; lone surrogates become question marks."""
-    if value is None:
+    if value is None or value != value:  # NaN, as pandas writes what is missing
         return ""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text.strip().encode("utf-8", "replace").decode()
