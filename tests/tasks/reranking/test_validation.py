@@ -21,7 +21,7 @@ from tasks.pictures import shard_pictures
 from tasks.reranking.__main__ import main
 from tasks.reranking.candidates import read_candidates
 from tasks.reranking.stage import Reranking, Weights, rerank
-from tasks.reranking.validation import judged, validate_weights
+from tasks.reranking.validation import judged, refuse_participant, validate_weights
 from tasks.storage import Lake, Shard
 from tasks.vectors import held_out
 from tests.small_lake import NAMES, SHAPES, picture_key, write_lake
@@ -95,6 +95,18 @@ def test_the_reported_shares_are_those_of_the_judges_hits(captioned: Lake) -> No
 def test_a_judge_that_took_part_is_refused(captioned: Lake, participant: str) -> None:
     with pytest.raises(InputError, match="took part in writing or scoring"):
         validate_weights(captioned, "web", JUDGED, participant)
+
+
+def test_the_model_whose_vectors_the_rbm_was_fitted_on_took_part_too(captioned: Lake) -> None:
+    name = load_model(captioned, JUDGE).name
+    captioned.publish_json("rbms/of-the-judge/rbm.json", {"vectors": "by-the-judge"})
+    captioned.publish_json("rbms/of-another/rbm.json", {"vectors": "by-another"})
+    for run, model in (("by-the-judge", name), ("by-another", "checkpoints/filter/1#77")):
+        versions = {"model": model}
+        captioned.commit("embedding", run, SHARD, files=[], rows={}, seconds=0, versions=versions)
+    refuse_participant(captioned, name, [SHARD], replace(JUDGED, rbm_run="of-another"))
+    with pytest.raises(InputError, match="took part in writing or scoring"):
+        refuse_participant(captioned, name, [SHARD], replace(JUDGED, rbm_run="of-the-judge"))
 
 
 def test_too_few_pictures_to_be_lost_among_are_one_line(tmp_path: Path, captioned: Lake) -> None:
