@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 
 STAGE = "selection"
 WRITERS = 4  # threads; they wait for the disk, not for each other
-LAST_RULE = "texts_per_source"  # it ranks what the other rules leave standing
+# They rank what the other rules, and those before them, leave standing. The first is evaluated for
+# every selection, the others where the policy names them: they cost more than all rules together.
+RANKINGS = ("texts_per_source", "texts_per_picture", "itm_top_k", "concept_cap")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,7 +169,11 @@ def _decide(
     database.create("finding", "selection/findings")
     for name in names("rules"):
         database.append("finding", name, name.removeprefix("rules/"), **numbers)
-    database.append("finding", f"selection/{LAST_RULE}", LAST_RULE, **numbers)
+    policy = statement(f"policies/{how.policy}")
+    for name in RANKINGS:
+        if name == RANKINGS[0] or f"'{name}'" in policy:
+            database.create("standing", "selection/standing")
+            database.append("finding", f"rankings/{name}", name, **numbers)
     database.create("decision", "selection/decisions", selection=identity)
     database.create("selected", "selection/selected")
 
@@ -224,13 +230,17 @@ def _check_runs(how: Selection) -> None:
         raise InputError(
             f"policy {how.policy} judges by the filter's scores; name them in score_run"
         )
+    if "'itm_top_k'" in text and not how.thresholds.top_k:
+        raise InputError(
+            f"policy {how.policy} keeps as many texts as thresholds.top_k says; set it above 0"
+        )
     if "'rbm_pmi'" in text and not how.rbm_run:
         raise InputError(f"policy {how.policy} judges by an RBM's scores; name them in rbm_run")
 
 
 def _rule_texts(how: Selection) -> list[str]:
     """The statements a selection's content depends on: another text is another selection."""
-    used = [f"policies/{how.policy}", *names("rules"), *names("selection")]
+    used = [f"policies/{how.policy}", *names("rules"), *names("rankings"), *names("selection")]
     return [statement(name) for name in used]
 
 
@@ -260,6 +270,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rbm-run", default="")
     parser.add_argument("--rerank-run", default="", help="keep the first choice of this re-ranking")
     parser.add_argument("--itm-probability", type=float, default=Thresholds().itm_probability)
+    parser.add_argument("--top-k", type=int, default=0, help="texts that policy top_k keeps")
     given = parser.parse_args(arguments)
     how = Selection(
         policy=given.policy,
@@ -268,7 +279,7 @@ def main(arguments: Sequence[str]) -> None:
         score_run=given.score_run,
         rbm_run=given.rbm_run,
         rerank_run=given.rerank_run,
-        thresholds=Thresholds(itm_probability=given.itm_probability),
+        thresholds=Thresholds(itm_probability=given.itm_probability, top_k=given.top_k),
     )
     card = select(open_lake(given.lake), how)
     log.info("selections/%s/selection.json is its card", card.id)

@@ -17,6 +17,9 @@ class Thresholds:
         itc_fraction: share of the web that `itc_top_fraction` keeps (DataComp: 0.3).
         rbm_pmi_quantile: share of the texts of a source that `pmi` drops.
         texts_per_source: most texts of a picture from web and captioner each; 0 is all.
+        texts_per_picture: most texts of a picture that `blip2` keeps; 0 is all (BLIP-2: 2).
+        top_k: how many texts `top_k` keeps; it must be said.
+        texts_per_concept: texts that `concept_cap` keeps of a word (MetaCLIP: 20,000).
         min_words: DataComp's basic filter, more than two words.
         min_chars: DataComp's basic filter, more than five characters.
         max_words: more is an article.
@@ -44,6 +47,9 @@ class Thresholds:
     itc_fraction: float = 0.3
     rbm_pmi_quantile: float = 0.1
     texts_per_source: int = 1
+    texts_per_picture: int = 2
+    top_k: int = 0
+    texts_per_concept: int = 20_000
     min_words: int = 3
     min_chars: int = 6
     max_words: int = 80

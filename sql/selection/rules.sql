@@ -30,6 +30,9 @@ from (
     ('itm_probability', 1, 'pair', 'itm_mismatch', 'itm_probability', '<', 81, 'the filter finds that text and picture do not match'),
     ('itc_top_fraction', 1, 'pair', 'itc_low', 'itc_cosine', '<', 82, 'not among the pairs whose vectors are closest'),
     ('rbm_pmi', 1, 'pair', 'rbm_pmi_low', 'rbm_pmi', '<', 83, 'the text tells too little about the picture'),
-    ('texts_per_source', 2, 'policy', 'better_text', 'rank', '>', 90, 'another text of the same source fits the picture better')
+    ('texts_per_source', 2, 'policy', 'better_text', 'rank', '>', 90, 'another text of the same source fits the picture better'),
+    ('texts_per_picture', 1, 'policy', 'better_text', 'rank', '>', 91, 'other texts of the picture are closer to it'),
+    ('itm_top_k', 1, 'policy', 'itm_rank_low', 'rank', '>', 92, 'not among the texts that match their pictures best'),
+    ('concept_cap', 1, 'policy', 'concept_full', 'rank', '>', 93, 'enough other texts name all that it names')
 ) as rules (rule, version, family, reason, signal, operator, "order", meaning)
 order by "order"

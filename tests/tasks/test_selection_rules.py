@@ -8,7 +8,7 @@ import pytest
 from sql.statements import names
 from tasks import rows
 from tasks.database import Database
-from tasks.selection import Selection, Thresholds, policies, select
+from tasks.selection import RANKINGS, Selection, Thresholds, policies, select
 from tasks.storage import Lake, Shard
 from tests.lakes import (
     CAPTIONER,
@@ -179,7 +179,10 @@ def test_a_picture_of_the_evaluation_is_dropped_under_every_policy(
     seen = Painted(name="seen", texts=[Text(text=GOOD)], web=close)
     write_batch(lake, "web", [seen, one_text("other", ALSO_GOOD)])
     how = Selection(
-        policy=policy, batches=("web",), score_run=FILTER, thresholds=Thresholds(itc_fraction=1.0)
+        policy=policy,
+        batches=("web",),
+        score_run=FILTER,
+        thresholds=Thresholds(itc_fraction=1.0, top_k=100),
     )
     assert (reasons(lake, how, "seen").get("evaluation_leakage") == "drop") is leaks
 
@@ -284,7 +287,7 @@ def test_every_rule_file_is_listed_once_and_every_policy_names_known_rules() -> 
         listed = [row["rule"] for row in database.rows("selection/rules")]
         orders = [row["order"] for row in database.rows("selection/rules")]
         files = {name.removeprefix("rules/") for name in names("rules")}
-        assert set(listed) == files | {"texts_per_source"}
+        assert set(listed) == files | set(RANKINGS)
         assert len(set(listed)) == len(listed)
         assert len(set(orders)) == len(orders)
         database.create("cheap_rule", "selection/cheap_rules")

@@ -1,0 +1,21 @@
+-- Which texts are not among the k that match their pictures best?
+-- reads standing; returns batch, caption_id, value (rank from 1) and threshold
+with
+
+ranked as (
+    select
+        batch,
+        caption_id,
+        row_number() over (
+            order by itm_probability desc nulls last, caption_id, batch
+        ) as value
+    from standing
+)
+
+select
+    batch,
+    caption_id,
+    value,
+    $top_k as threshold
+from ranked
+where value > $top_k
