@@ -5,6 +5,7 @@ than the promised number of blocks: a lost sector always does, but the codes fal
 behind a few flipped bits, and 47 of 60 flipped bytes cannot be told from another picture.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,15 +99,24 @@ def decode_jpeg(content: bytes, header: Header, factor: int) -> NDArray[np.uint8
     try:
         return simplejpeg.decode_jpeg(content, **wanted)
     except ValueError as error:
-        # Damaged metadata and a missing end mark cost no pixel; damaged and missing scans do.
+        # Damaged metadata, padding and a missing end mark cost no pixel; damaged scans do.
+        for mended in _mended(content, header):
+            with contextlib.suppress(ValueError):
+                return simplejpeg.decode_jpeg(mended, **wanted)
         has_end = EOI in content[header.data_offset :]
-        try:
-            bare = _bare(content, header)
-            return simplejpeg.decode_jpeg(bare if has_end else bare + EOI, **wanted)
-        except ValueError:
-            outcome = Outcome.CORRUPT if has_end else Outcome.TRUNCATED
-            said = storable(f"the JPEG is damaged or ends too early ({error})")
-            raise NotStorableError(outcome, said) from error
+        outcome = Outcome.CORRUPT if has_end else Outcome.TRUNCATED
+        said = storable(f"the JPEG is damaged or ends too early ({error})")
+        raise NotStorableError(outcome, said) from error
+
+
+def _mended(content: bytes, header: Header) -> Iterator[bytes]:
+    """Yield what a JPEG may have been meant to be: without metadata, and without padding."""
+    bare = _bare(content, header)
+    end = bare.find(EOI, len(bare) - (len(content) - header.data_offset))
+    yield bare if end >= 0 else bare + EOI
+    scans = bare[:end] if end >= 0 else bare
+    if scans.endswith(bytes(3)):  # some cameras fill sectors up; zeros for lost blocks are missed
+        yield scans.rstrip(b"\0") + EOI
 
 
 def _bare(content: bytes, header: Header) -> bytes:

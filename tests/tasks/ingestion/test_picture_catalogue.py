@@ -40,7 +40,6 @@ SIZE = (WIDTH, HEIGHT)
 PALETTE = [(2 * n, 255 - n, n) for n in range(128)]
 
 JPEG = saved(DRAWN, "JPEG", quality=95)
-# Of 300 KB: what a lost sector leaves can be told from a picture.
 PHOTO = saved(np.random.default_rng(2).integers(0, 256, (499, 601, 3), dtype=np.uint8), "JPEG")
 PROGRESSIVE = saved(DRAWN, "JPEG", quality=95, progressive=True)
 SCANS = [at for at in range(len(PROGRESSIVE)) if PROGRESSIVE[at : at + 2] == b"\xff\xda"]
@@ -72,6 +71,8 @@ SOUND = {
     "jpeg without its end mark": JPEG[:-2],
     "progressive without its end mark": PROGRESSIVE[:-2],
     "jpeg and zeros": JPEG + bytes(99),
+    "jpeg padded before its end": JPEG[:-2] + bytes(99) + JPEG[-2:],
+    "progressive jpeg padded to its end": PROGRESSIVE[:-2] + bytes(99),
     "jpeg and a zip archive": JPEG + b"PK\3\4" * 25,
     "jpeg after a thumbnail": with_segments(JPEG, segment(0xE1, b"Exif\0\0" + JPEG)),
     "jpeg of two pictures": frames("MPO"),
@@ -167,6 +168,10 @@ REFUSED = {
     "half an avif": (AVIF[: len(AVIF) // 2], Outcome.TRUNCATED),
     "cut jpeg 2000": (JP2[:-100], Outcome.TRUNCATED),
     "jpeg with zeros for a sector": (patched(PHOTO, len(PHOTO) // 2, bytes(512)), Outcome.CORRUPT),
+    "jpeg with zeros for its last sector": (
+        PHOTO[:-514] + bytes(512) + PHOTO[-2:],
+        Outcome.CORRUPT,
+    ),
     "jpeg with another sector": (
         patched(PHOTO, len(PHOTO) // 2, PHOTO[len(PHOTO) // 3 :][:512]),
         Outcome.CORRUPT,
