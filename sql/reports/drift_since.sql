@@ -2,7 +2,7 @@
 -- reads gate_result; returns the measurements of gates G11 and G12, the largest first
 -- above 0.1 look, above 0.25 (0.3 of languages) the source has changed
 select
-    slice as signal,
+    case gate when 'G12' then 'languages of ' || slice else slice end as signal,
     case gate when 'G11' then 'stability index' else 'total variation' end as measure,
     metric as moved,
     n,

@@ -25,9 +25,9 @@ GATES = Section(
             columns=(
                 "gate",
                 "status",
+                "metric",
                 "title",
                 "slice",
-                "metric",
                 "n",
                 "warn_low",
                 "fail_low",

@@ -8,10 +8,14 @@ import pytest
 
 from sql.statements import statement
 from tasks.catalogue.building import build_catalogue
+from tasks.catalogue.gates import check_gates
+from tasks.catalogue.verdicts import Check, Override
+from tasks.database import Database
 from tasks.errors import InputError, LakeError
 from tasks.report.contents import AFTER_GALLERIES, BEFORE_GALLERIES
 from tasks.report.report import write_report
 from tests import lakes
+from tests.gate_lakes import sentence
 from tests.lakes import Painted, Text, key_of
 from tests.reported import Elements, reported, write_lake
 
@@ -179,3 +183,44 @@ def test_a_selection_that_there_is_not_is_named_and_nothing_is_written(tmp_path:
     with pytest.raises(InputError, match="no selection 'lost'"):
         write_report(lake, selection="lost")
     assert not lake.exists("reports")
+
+
+@pytest.mark.slow
+def test_a_second_crawl_is_shown_beside_the_last_green_run(tmp_path: Path) -> None:
+    lake = lakes.new_lake(tmp_path)
+    for batch, more in (("one", ""), ("two", " and far away")):
+        texts = [Text(text=sentence(n) + more * (n % 3), itm=None) for n in range(101)]
+        pictures = [Painted(name=f"p{n}", texts=[text]) for n, text in enumerate(texts)]
+        lakes.write_batch(lake, batch, pictures)
+        check_gates(lake, Check(run=f"run-{batch}", batches=(batch,)))
+    page = lake.read_bytes(write_report(lake, "run-two")).decode()
+    numbers = lake.read_json("reports/run-two/report.json")
+    worst = figure(numbers, "drift-since")[0]
+    assert worst["signal"] in {
+        f"{name} of web in two, against one" for name in ("n_words", "n_chars")
+    }
+    assert worst["status"] == "warn"  # far off, on too few rows to fail
+    assert figure(numbers, "moved-1")[0]["run"] == "last green run: one"
+    assert {one["run"] for one in figure(numbers, "gate-runs")} == {"run-one", "run-two"}
+    drawn = [one["aria-label"] for one in Elements(page).named("svg")]
+    assert any(label.startswith("Moved most: 1 of 5") for label in drawn)
+    assert any(label.startswith("Since the last green run") for label in drawn)
+
+
+def test_a_statement_on_the_page_runs_as_it_stands(made: tuple[str, dict[str, Any]]) -> None:
+    page, numbers = made
+    shown = {text for text in Elements(page).texts if text.startswith("-- ")}
+    assert len(shown) > 30
+    with Database(numbers["lake"] + "/quality.duckdb", read_only=True) as database:
+        for text in sorted(shown):
+            assert isinstance(database.ask(text), list)
+
+
+def test_an_override_is_on_the_page_with_its_reason(tmp_path: Path) -> None:
+    lake = write_lake(tmp_path)
+    taken_on = Override(gate="G9", why="one captioner of one day", who="a tester")
+    check_gates(lake, Check(run="a-run", overrides=(taken_on,)))
+    page = lake.read_bytes(write_report(lake, "a-run")).decode()
+    (row,) = figure(lake.read_json("reports/a-run/report.json"), "overrides")
+    assert (row["gate"], row["who"], row["why"]) == ("G9", "a tester", "one captioner of one day")
+    assert "one captioner of one day" in Elements(page).texts
