@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.preprocessing import pixels_for
-from tasks.checkpoints import LoadedModel, load_model, resolved
+from tasks.checkpoints import LoadedAnswerer, LoadedModel, load_model, resolved
 from tasks.errors import ModelError
 from tasks.jobs import check_device
 from tasks.pictures import Picture, read_pictures
@@ -73,7 +73,7 @@ def inference(device: str) -> Iterator[None]:
 
 def over_pictures(
     lake: Lake,
-    loaded: LoadedModel,
+    loaded: LoadedModel | LoadedAnswerer,
     items: Sequence[tuple[Picture, Item]],
     batch_size: int,
     work: Callable[[Tensor, list[Item]], list[Result]],
@@ -119,7 +119,7 @@ def over_pictures(
 
 
 def _attempt(
-    loaded: LoadedModel,
+    loaded: LoadedModel | LoadedAnswerer,
     squares: Tensor,
     items: list[Item],
     work: Callable[[Tensor, list[Item]], list[Result]],
@@ -136,7 +136,10 @@ def _attempt(
 
 
 def _decoded_ahead(
-    lake: Lake, items: Sequence[tuple[Picture, Item]], loaded: LoadedModel, batch_size: int
+    lake: Lake,
+    items: Sequence[tuple[Picture, Item]],
+    loaded: LoadedModel | LoadedAnswerer,
+    batch_size: int,
 ) -> Iterator[tuple[Sequence[tuple[Picture, Item]], Tensor]]:
     """Yield batches of items with their squares, reading one batch ahead."""
     size = loaded.model.shape.vision.image_size

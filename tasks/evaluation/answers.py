@@ -1,35 +1,35 @@
 """Visual question answering: answers beside those of ten people.
 
-Answers come from a file of results, whoever wrote it, or are written by a captioner that is given
-the question as the beginning of its text. A captioner was not taught to answer; what it reaches is
-a floor for models that were.
+Answers come from a file of results, whoever wrote it; from a model that was taught to answer, which
+chooses among given answers or writes its own; or from a captioner that is given the question as the
+beginning of its text. A captioner was not taught to answer: what it reaches is a floor.
 """
 
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor
 
-from models.captioner import generate
 from models.decoding import Decoding
 from tasks.bounds import at_least
-from tasks.checkpoints import LoadedModel
+from tasks.checkpoints import LoadedAnswerer, LoadedModel, load_answerer
 from tasks.errors import InputError
+from tasks.evaluation.answering import by_answerer, by_captioner
 from tasks.evaluation.files import file_pictures, file_prints, open_folder
 from tasks.evaluation.leakage import checked_leakage
-from tasks.evaluation.questions import Question, read_answers, read_questions
+from tasks.evaluation.questions import Question, read_answers, read_candidates, read_questions
 from tasks.evaluation.report import EvaluationReport, read_report, write_report
-from tasks.inference import over_pictures, shared_model
+from tasks.inference import shared_model
+from tasks.jobs import check_device
 from tasks.metrics.bootstrap import Measure, estimates, mean_of, share_of
 from tasks.metrics.vqa import vqa_accuracy
 from tasks.rows import key_of
 from tasks.storage import Lake
 
+WRITERS = ("answerer", "captioner")
 ROWS = pa.schema(
     {
         "key": pa.string(),
@@ -48,11 +48,15 @@ class Answers:
     Attributes:
         questions: VQA v2's file of questions, or BLIP's with answers.
         annotations: VQA v2's file of answers.
-        results: a file of given answers; empty lets the captioner write them.
-        images: the folder of pictures, for the captioner.
+        results: a file of given answers; empty lets a model answer.
+        images: the folder of pictures, for the model.
         image_name: what a picture's file is called, `{}` being its id.
-        prompt: what the captioner is given to continue; `{}` is the question.
-        decoding: how it writes.
+        by: "answerer", a model of questions and answers, or "captioner".
+        candidates: a file with a JSON list of answers that an answerer chooses from, such as BLIP's
+            3,128 commonest; empty lets it write its own.
+        tried: of these, how many with the likeliest first token are read whole; BLIP's 128.
+        prompt: what a captioner is given to continue; `{}` is the question.
+        decoding: how a captioner writes.
         bootstrap: resamples of the questions behind every interval.
         seed: of the resamples.
         batch_size: pictures on the device at once.
@@ -64,6 +68,9 @@ class Answers:
     results: str = ""
     images: str = ""
     image_name: str = "COCO_val2014_{:012d}.jpg"
+    by: str = "answerer"
+    candidates: str = ""
+    tried: int = 128
     prompt: str = "question {} answer"
     decoding: Decoding = field(
         default_factory=lambda: Decoding(
@@ -76,12 +83,14 @@ class Answers:
     max_questions: int = 0
 
     def __post_init__(self) -> None:
-        at_least(1, self, "bootstrap", "batch_size")
+        at_least(1, self, "bootstrap", "batch_size", "tried")
         at_least(0, self, "max_questions")
         if self.prompt.count("{}") != 1:
             raise InputError("the prompt has one {}, where the question goes")
         if not self.results and not self.images:
-            raise InputError("answers come from results, or from a captioner that reads images")
+            raise InputError("answers come from results, or from a model that reads images")
+        if self.by not in WRITERS:
+            raise InputError(f"questions are answered by {' or '.join(WRITERS)}, not {self.by!r}")
 
 
 def answer_questions(
@@ -92,9 +101,9 @@ def answer_questions(
     Args:
         lake: where the report goes.
         run: the evaluation's name.
-        model_uri: of the captioner; of given results, what they are called in the report.
+        model_uri: of the model; of given results, what they are called in the report.
         how: which questions, and whose answers.
-        device: where the captioner works.
+        device: where the model works.
 
     Raises:
         InputError: a file cannot be used, or a question has no answer in the results.
@@ -107,8 +116,7 @@ def answer_questions(
     if how.results:
         name, given = model_uri, _given(how.results, asked)
     else:
-        loaded = shared_model(lake, model_uri, device, "captioner")
-        name, (given, leaks) = loaded.name, _written(lake, loaded, asked, how)
+        name, given, leaks = _answered(lake, model_uri, device, asked, how)
     measures = answer_measures(given, asked)
     (commonest, _), *_ = Counter(one.people[0] for one in asked).most_common(1)
     blind = answer_measures([commonest] * len(asked), asked)
@@ -160,31 +168,24 @@ def _given(results: str, asked: Sequence[Question]) -> list[str]:
     return [answers[one.number] for one in asked]
 
 
-def _written(
-    lake: Lake, loaded: LoadedModel, asked: Sequence[Question], how: Answers
-) -> tuple[list[str], dict[str, object]]:
-    """Let the captioner continue each question; those asked of several pictures go together."""
+def _answered(
+    lake: Lake, model_uri: str, device: str, asked: Sequence[Question], how: Answers
+) -> tuple[str, list[str], dict[str, object]]:
+    """Let a model answer; return its name, the answers, and what it has seen of the pictures."""
     place = open_folder(how.images)
     names = list(dict.fromkeys(one.image for one in asked))
-    pictures = dict(zip(names, file_pictures(place, [(n, "") for n in names]), strict=True))
-    found: dict[int, str] = {}
-    alike: dict[str, list[int]] = {}
-    for at, one in enumerate(asked):
-        alike.setdefault(one.text, []).append(at)
-    for text, places in alike.items():
-        decoding = replace(how.decoding, prompt=how.prompt.format(text))
-
-        def write(pixels: Tensor, _: list[None], decoding: Decoding = decoding) -> list[str]:
-            seeds = torch.zeros(len(pixels), dtype=torch.int64)
-            try:
-                written = generate(loaded.model, loaded.tokenizer, pixels, decoding, seeds)
-            except ValueError as error:  # the prompt leaves no room
-                raise InputError(f"{decoding.prompt!r:.80} cannot be continued: {error}") from error
-            return [caption.text for caption in written]
-
-        items = [(pictures[asked[at].image], None) for at in places]
-        said = over_pictures(place, loaded, items, how.batch_size, write)
-        found.update(zip(places, said, strict=True))
-    prints = file_prints(place, list(pictures.values()))
+    listed = file_pictures(place, [(name, "") for name in names])
+    pictures = dict(zip(names, listed, strict=True))
+    posed = [(pictures[one.image], one.text) for one in asked]
+    loaded: LoadedModel | LoadedAnswerer
+    if how.by == "answerer":
+        candidates = read_candidates(how.candidates) if how.candidates else []
+        check_device(device)
+        loaded = load_answerer(lake, model_uri, device)
+        given = by_answerer(place, loaded, posed, (candidates, how.tried), how.batch_size)
+    else:
+        loaded = shared_model(lake, model_uri, device, "captioner")
+        given = by_captioner(place, loaded, posed, (how.prompt, how.decoding), how.batch_size)
+    prints = file_prints(place, listed)
     leaks = asdict(checked_leakage(lake, prints, loaded.name, loaded.facts))
-    return [found[at] for at in range(len(asked))], leaks
+    return loaded.name, given, leaks

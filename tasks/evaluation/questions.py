@@ -76,6 +76,18 @@ def read_answers(path: str) -> dict[str, str]:
     return found
 
 
+def read_candidates(path: str) -> list[str]:
+    """Return the answers to choose from, each once.
+
+    Raises:
+        InputError: it is no list of texts.
+    """
+    found = _json(path)
+    if not isinstance(found, list) or not found or not all(isinstance(a, str) for a in found):
+        raise InputError(f"{path} is no JSON list of answers to choose from")
+    return list(dict.fromkeys(found))
+
+
 def _json(path: str) -> Any:
     try:
         return json.loads(read_text(path))

@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from models.answering import Answerer, rank_answers
 from models.decoding import Decoding
+from models.preprocessing import pixels_for
+from models.presets import preset
 from tasks import rows
-from tasks.errors import InputError
+from tasks.checkpoints import load_model, save_checkpoint
+from tasks.errors import InputError, ModelError
 from tasks.evaluation.answers import Answers, answer_questions
 from tasks.metrics.vqa import vqa_accuracy
+from tasks.pictures import square_of
 from tests.judged import MODEL, judged_root, lake_of, write_json
 
 QUESTIONS = {
@@ -81,6 +87,7 @@ def test_a_captioner_continues_each_question(root: Path, tmp_path: Path) -> None
     how = Answers(
         questions=write_json(tmp_path / "vqa_val.json", blip),
         images=str(root / "test"),
+        by="captioner",
         decoding=Decoding(method="greedy", max_length=20, min_length=0),
         bootstrap=31,
     )
@@ -93,6 +100,63 @@ def test_a_captioner_continues_each_question(root: Path, tmp_path: Path) -> None
     short = dataclasses.replace(how, decoding=Decoding(max_length=3, min_length=0))
     with pytest.raises(InputError, match="cannot be continued"):
         answer_questions(lake_of(root), "x", MODEL, short)
+
+
+def test_an_answerer_chooses_among_the_given_answers_or_writes_its_own(
+    root: Path, tmp_path: Path
+) -> None:
+    lake = lake_of(root)
+    known = load_model(lake, MODEL).tokenizer
+    model = Answerer(preset("test"), known.vocab_size, seed=3)
+    save_checkpoint(lake, "answerer", 1, model, known, {"selections": {"kept": "digest"}})
+    listed = [
+        {"question_id": at, "question": text, "image": f"{name}/test1.jpg", "answer": ["blue wall"]}
+        for at, (text, name) in enumerate(
+            (("what colour is this", "red"), ("is this a wall", "blue"), ("what", "white"))
+        )
+    ]
+    candidates = ["red wall", "blue wall", "white field"]
+    how = Answers(
+        questions=write_json(tmp_path / "vqa_val.json", listed),
+        images=str(root / "test"),
+        candidates=write_json(tmp_path / "answer_list.json", candidates),
+        bootstrap=31,
+        batch_size=2,
+    )
+
+    def answers(run: str) -> list[str]:
+        table = rows.read_rows(lake, f"evaluations/{run}/rows.parquet")
+        return [str(one) for one in table.column("answer").to_pylist()]
+
+    answer_questions(lake, "ranked", "checkpoints/answerer", how)
+    pictures = [root / "test" / str(one["image"]) for one in listed]
+    squares = torch.stack([square_at(path, model.shape.vision.image_size) for path in pictures])
+    ranked = rank_answers(
+        model.eval(),
+        known,
+        pixels_for(model.shape.vision, squares),
+        [str(one["question"]) for one in listed],
+        candidates,
+    )
+    assert answers("ranked") == [one.text for one in ranked]
+    report = answer_questions(
+        lake, "free", "checkpoints/answerer", dataclasses.replace(how, candidates="")
+    )
+    assert report.leakage["training_pictures"] == 1
+    assert len(answers("free")) == 3
+    with pytest.raises(ModelError, match="answers no questions"):
+        answer_questions(lake, "x", MODEL, how)
+    write_json(tmp_path / "answer_list.json", {"a": 1})
+    with pytest.raises(InputError, match="no JSON list of answers"):
+        answer_questions(lake, "x", "checkpoints/answerer", how)
+    with pytest.raises(InputError, match="answered by answerer or captioner, not 'me'"):
+        dataclasses.replace(how, by="me")
+
+
+def square_at(path: Path, size: int) -> torch.Tensor:
+    square = square_of(path.read_bytes(), size)
+    assert square is not None
+    return torch.from_numpy(square)
 
 
 @pytest.mark.parametrize(
