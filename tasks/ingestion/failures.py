@@ -11,7 +11,8 @@ from tasks.ingestion.guard import BlockedAddressError
 from tasks.ingestion.hosts import LONGEST_WAIT_S
 from tasks.rows import Outcome
 
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# 520 to 524: what Cloudflare says when a site behind it does not answer.
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 PASSING = frozenset(
     {
         Outcome.CONNECT,

@@ -94,7 +94,8 @@ def test_no_spelling_of_a_private_address_is_asked_first_or_after_a_redirect(nam
 
 
 @pytest.mark.parametrize(
-    ("status", "asked"), [(404, 1), (403, 1), (410, 1), (500, 3), (503, 3), (429, 3)]
+    ("status", "asked"),
+    [(404, 1), (403, 1), (410, 1), (500, 3), (501, 1), (503, 3), (522, 3), (429, 3)],
 )
 def test_only_what_may_pass_is_asked_again(status: int, asked: int) -> None:
     found, times = one(Answer(status=status), quick(retries=2))
