@@ -23,7 +23,7 @@ from tasks.demo.server import serving
 from tasks.demo.site import build_site
 from tasks.errors import InputError
 from tasks.evaluation.settings import Evaluation
-from tasks.finetuning import Finetuning
+from tasks.finetuning.settings import Finetuning
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.pretraining import Pretraining
 from tasks.rbm.settings import RbmFit

@@ -6,13 +6,14 @@ from flows.dispatch import job_task
 from flows.environment import this_machine
 from flows.runs import contents, exact, run_name
 from flows.training import followed
-from tasks import finetuning as stage
+from tasks.finetuning import stage
+from tasks.finetuning.settings import Finetuning
 from tasks.storage import Lake
 
 
 @job_task("captioner {run}")
 def captioner(
-    lake: Lake, run: str, start: str, selections: tuple[str, ...], how: stage.Finetuning
+    lake: Lake, run: str, start: str, selections: tuple[str, ...], how: Finetuning
 ) -> str:
     """Finetune a captioner (language loss only); return its address."""
     device = this_machine().device
@@ -22,7 +23,7 @@ def captioner(
 
 @job_task("filter {run}")
 def caption_filter(
-    lake: Lake, run: str, start: str, selections: tuple[str, ...], how: stage.Finetuning
+    lake: Lake, run: str, start: str, selections: tuple[str, ...], how: Finetuning
 ) -> str:
     """Finetune a filter (contrastive and matching losses); return its address."""
     device = this_machine().device
@@ -34,8 +35,8 @@ def caption_filter(
 def finetuning(
     start: str,
     selections: tuple[str, ...],
-    captioning: stage.Finetuning | None = None,
-    filtering: stage.Finetuning | None = None,
+    captioning: Finetuning | None = None,
+    filtering: Finetuning | None = None,
     lake: str = "",
 ) -> dict[str, str]:
     """Finetune both models of CapFilt from the same start.
@@ -51,8 +52,8 @@ def finetuning(
         The addresses of the `captioner` and of the `filter`.
     """
     opened = this_machine().open_lake(lake)
-    words = captioning or stage.Finetuning()
-    match = filtering or stage.Finetuning()
+    words = captioning or Finetuning()
+    match = filtering or Finetuning()
     begun = exact(opened, start)
     seen = contents(opened, selections)
     writer = run_name("captioner", words, begun, seen)

@@ -6,7 +6,7 @@ from tasks.capfilt import CapFilt
 from tasks.catalogue.verdicts import Override
 from tasks.errors import InputError
 from tasks.evaluation.settings import Evaluation
-from tasks.finetuning import Finetuning
+from tasks.finetuning.settings import Finetuning
 from tasks.ingestion.settings import Ingestion, Source
 from tasks.pretraining import Pretraining
 from tasks.rbm.settings import RbmFit

@@ -18,7 +18,7 @@ from models.decoding import Decoding, Writer
 from models.losses import IGNORED
 from models.presets import Shape
 from models.text import Cache, ImageKeys, TextStack
-from models.tokenization import Tokenizer
+from models.tokenization import Tokenizer, clean_question
 
 MAX_LENGTH = 35  # of a question, BLIP's
 BRIEF = Decoding(method="greedy", max_length=10, min_length=0, repetition_penalty=1.0)
@@ -194,5 +194,6 @@ def _understood(
         raise ValueError(
             f"each picture needs a question: got {len(pixels)} pictures, {len(questions)} questions"
         )
-    ids, mask = tokenizer.encode(questions, MAX_LENGTH, "enc")
+    cleaned = [clean_question(question) for question in questions]
+    ids, mask = tokenizer.encode(cleaned, MAX_LENGTH, "enc")
     return model.understand(ids.to(model.device), mask.to(model.device), pixels)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.answering import Answerer
 from models.batches import Batch
 from models.blip import Blip
 from models.losses import (
@@ -123,7 +124,7 @@ def blip_losses(step: Step) -> dict[str, Tensor]:
         `loss` to minimise, its parts `itc`, `itm`, `lm`, and `itm_accuracy`, all float ().
     """
     model, how = step.model, step.how
-    with _dropout_from(step.generator, model, step.ranks):
+    with dropout_from(step.generator, model, step.ranks):
         tokens, itc, negatives = _contrast(step)
         keys = model.project_image(tokens)
         itm, accuracy = _match(step, tokens, keys, negatives)
@@ -136,7 +137,7 @@ def blip_losses(step: Step) -> dict[str, Tensor]:
 def filter_losses(step: Step) -> dict[str, Tensor]:
     """Finetune the judge: ITC and ITM without LM. Result as `blip_losses`."""
     model, how = step.model, step.how
-    with _dropout_from(step.generator, model, step.ranks):
+    with dropout_from(step.generator, model, step.ranks):
         tokens, itc, negatives = _contrast(step)
         itm, accuracy = _match(step, tokens, model.project_image(tokens), negatives)
     parts = {"itc": itc, "itm": itm, "itm_accuracy": accuracy}
@@ -148,7 +149,7 @@ def captioner_loss(
     model: Blip, batch: Batch, generator: torch.Generator, how: Objective, ranks: Ranks = ALONE
 ) -> dict[str, Tensor]:
     """Finetune the writer: LM alone, on what follows the prompt. Returns `loss` and `lm`."""
-    with _dropout_from(generator, model, ranks):
+    with dropout_from(generator, model, ranks):
         keys = model.project_image(model.encode_image(batch.pixels))
         lm = _write(model, batch, keys, how.label_smoothing, ranks)
     return {"loss": lm, "lm": lm.detach()}
@@ -241,7 +242,9 @@ def _write(
 
 
 @contextlib.contextmanager
-def _dropout_from(generator: torch.Generator, model: Blip, ranks: Ranks) -> Iterator[None]:
+def dropout_from(
+    generator: torch.Generator, model: Blip | Answerer, ranks: Ranks
+) -> Iterator[None]:
     """Seed a rank's dropout from `generator`, and leave torch's global state as it was.
 
     torch's dropout takes no generator of its own; without this a resumed run would drop other

@@ -35,6 +35,14 @@ def clean_caption(text: str, max_words: int = MAX_WORDS) -> str:
     return " ".join(_TO_SPACE.sub(" ", text.lower()).split()[:max_words])
 
 
+def clean_question(text: str) -> str:
+    """Return the question as BLIP trains on it (its `pre_question`).
+
+    As `clean_caption`, but the marks are deleted and part no words; `?` stays in both.
+    """
+    return _TO_SPACE.sub("", text.lower())
+
+
 class Tokenizer:
     """WordPiece over cleaned captions; the whole of it is one JSON string."""
 

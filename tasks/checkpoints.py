@@ -171,7 +171,7 @@ def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
     Raises:
         ModelError: it is missing, damaged, no model we can read, or one that answers questions.
     """
-    loaded = _loaded(lake, uri, device)
+    loaded = load_any(lake, uri, device)
     if isinstance(loaded.model, Answerer):
         raise ModelError(
             f"{uri} answers questions; it writes no captions and judges none. Name a pretrained "
@@ -186,13 +186,16 @@ def load_answerer(lake: Lake, uri: str, device: str = "cpu") -> LoadedAnswerer:
     Raises:
         ModelError: it is missing, damaged, or answers no questions.
     """
-    loaded = _loaded(lake, uri, device)
+    loaded = load_any(lake, uri, device)
     if isinstance(loaded.model, Blip):
-        raise ModelError(f"{uri} answers no questions; finetune it with tasks.finetuning vqa first")
+        raise ModelError(
+            f"{uri} answers no questions; finetune it first: python -m tasks.finetuning vqa"
+        )
     return Loaded(loaded.model, loaded.tokenizer, loaded.facts, loaded.uri, loaded.name)
 
 
-def _loaded(lake: Lake, uri: str, device: str) -> Loaded[Blip | Answerer]:
+def load_any(lake: Lake, uri: str, device: str = "cpu") -> Loaded[Blip | Answerer]:
+    """Load a model of either kind; as `load_model`."""
     foreign = _foreign(uri)
     if foreign:
         return _imported(foreign, uri, device)

@@ -9,6 +9,7 @@ import atexit
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,7 +18,7 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from models.batches import Batch
+from models.answering import Answerer
 from models.blip import Blip
 from models.momentum import Momentum
 from models.ranks import ALONE, Ranks
@@ -27,7 +28,8 @@ from tasks.commands import OURS
 from tasks.errors import InputError, ModelError
 
 STYLES = ("ddp", "fsdp")
-Losses = Callable[[Batch, int, torch.Generator], dict[str, Tensor]]
+# Of a `Batch`, or of whatever else the learner's `encode` makes.
+Losses = Callable[[Any, int, torch.Generator], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Team:
             )
         return batch_size // parts
 
-    def copied(self, model: Blip, losses: Losses, *, trains_all: bool) -> Losses:
+    def copied(self, model: Blip | Answerer, losses: Losses, *, trains_all: bool) -> Losses:
         """Let every rank train a copy of the model, with the mean of all gradients.
 
         Args:
@@ -74,14 +76,14 @@ class Team:
         recipe = _Recipe(model, losses)
         return DistributedDataParallel(recipe, find_unused_parameters=not trains_all)
 
-    def divided(self, model: Blip, losses: Losses, momentum: Momentum | None) -> Losses:
+    def divided(self, model: Blip | Answerer, losses: Losses, momentum: Momentum | None) -> Losses:
         """Divide the model's weights, and its slow copy's, over the ranks; returns as `copied`."""
         if self.ranks.world == 1:
             return losses
         recipe = _Recipe(model, losses)
         _divide_parts(model)
         # FSDP divides no single number.
-        fully_shard(recipe, ignored_params={model.temperature})
+        fully_shard(recipe, ignored_params={p for p in model.parameters() if p.ndim == 0})
         if momentum is not None:
             _divide_parts(momentum)
             # It has no backward pass, after which FSDP would put weights back by itself.
@@ -114,12 +116,12 @@ class Team:
             _local(parameter.grad).mul_(scale)
         return norm
 
-    def whole(self, model: Blip) -> Blip:
+    def whole(self, model: Blip | Answerer) -> Blip | Answerer:
         """Return the model with all its weights, to be used by one rank; called by all."""
         weights = gathered(model.state_dict())
         if not any(isinstance(p, DTensor) for p in model.parameters()):
             return model
-        copied = Blip(model.shape, model.vocab_size)
+        copied = type(model)(model.shape, model.vocab_size)
         copied.load_state_dict(weights)
         return copied
 
@@ -176,12 +178,12 @@ def _join() -> None:
 class _Recipe(nn.Module):
     """A model with its losses as `forward`, which is where both kinds of wrapper hook in."""
 
-    def __init__(self, model: Blip, losses: Losses) -> None:
+    def __init__(self, model: Blip | Answerer, losses: Losses) -> None:
         super().__init__()
         self.model = model
         self._losses = losses
 
-    def forward(self, batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def forward(self, batch: Any, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         return self._losses(batch, step, generator)
 
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.batches import Batch, batch_of
+from models.answering import Answerer
+from models.batches import batch_of
 from models.blip import Blip
 from models.momentum import Momentum
 from models.preprocessing import augment, pixels_for
@@ -38,7 +39,7 @@ def _nothing() -> None:
     """Come before nothing."""
 
 
-def _no_facts(_: Blip) -> Mapping[str, Any]:
+def _no_facts(_: Blip | Answerer) -> Mapping[str, Any]:
     return {}
 
 
@@ -61,18 +62,20 @@ class StepMetrics:
 class Learner:
     """What is trained, and the function from a batch to its losses.
 
-    `before` is called before the losses of every step; `closing_facts` with the trained model.
-    `trains_all` says that the losses reach every weight, which spares ranks a search.
+    `encode` makes of pixels, texts and keys what the losses take; `before` is called before the
+    losses of every step; `closing_facts` with the trained model. `trains_all` says that the losses
+    reach every weight, which spares ranks a search.
     """
 
-    model: Blip
+    model: Blip | Answerer
     tokenizer: Tokenizer
     losses: Losses
     momentum: Momentum | None = None
     prompt: str = ""
     before: Callable[[], None] = _nothing
     trains_all: bool = False
-    closing_facts: Callable[[Blip], Mapping[str, Any]] = _no_facts
+    closing_facts: Callable[[Any], Mapping[str, Any]] = _no_facts
+    encode: Callable[..., Any] = batch_of
 
 
 def train(
@@ -202,13 +205,13 @@ class Trainee:
 
 def model_batch(
     learner: Learner, read: SampleBatch, job: Job, generator: torch.Generator, how: Regimen
-) -> Batch:
+) -> Any:
     """Move a read batch to the device as uint8, vary it, and only there make floats of it."""
     vision = learner.model.shape.vision
     images = read.images.to(job.device, non_blocking=True)
     if how.augmentation is not None:
         images = augment(images, vision.image_size, generator, how.augmentation, job.team.ranks)
-    return batch_of(
+    return learner.encode(
         learner.tokenizer,
         pixels_for(vision, images),
         read.texts,
@@ -244,7 +247,7 @@ def _restore(optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> N
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
 
 
-def _recompute(model: Blip, blocks: int) -> None:
+def _recompute(model: Blip | Answerer, blocks: int) -> None:
     there = len(model.vision.blocks) if isinstance(model.vision, ViT) else 0
     if blocks > there:
         raise InputError(

@@ -28,7 +28,7 @@ from flows.finetuning import finetuning
 from models.decoding import Decoding
 from tasks.capfilt import CapFilt
 from tasks.evaluation.settings import Evaluation
-from tasks.finetuning import Finetuning
+from tasks.finetuning.settings import Finetuning
 from tasks.storage import Lake
 
 lake = Lake(sys.argv[1])
