@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.rbm.gaussian import log_density
+from models.rbm.units import LOG_2PI
 
 ROUNDS = 100
 SETTLED = 1e-4  # nats a row between two rounds
@@ -40,9 +40,14 @@ class Mixture:
         return torch.softmax(self._joint(rows), 1)
 
     def _joint(self, rows: Tensor) -> Tensor:
-        rows = rows.double()
-        parts = [log_density(rows - centre, self.covariance) for centre in self.centres]
-        return torch.stack(parts, 1) + self.share
+        # One covariance for all: rows and centres are whitened once, and only distances are left.
+        factor = torch.linalg.cholesky(self.covariance)
+        both = torch.cat([rows.double(), self.centres])
+        white = torch.linalg.solve_triangular(factor, both.T, upper=False).T
+        ours, theirs = white[: len(rows)], white[len(rows) :]
+        apart = ours.square().sum(1)[:, None] - 2 * ours @ theirs.T + theirs.square().sum(1)
+        volume = factor.shape[0] * LOG_2PI / 2 + factor.diagonal().log().sum()
+        return self.share - apart / 2 - volume
 
 
 def fit_mixture(rows: Tensor, generator: torch.Generator, components: int = 20) -> Mixture:
@@ -68,16 +73,17 @@ def fit_mixture(rows: Tensor, generator: torch.Generator, components: int = 20) 
     found = Mixture(share, _spread_centres(rows, components, generator), whole + floor)
     before = -math.inf
     for _ in range(ROUNDS):
-        belongs = found.shares_of(rows)
+        joint = found._joint(rows)
+        now = float(torch.logsumexp(joint, 1).mean())
+        if now - before < SETTLED:
+            break
+        before = now
+        belongs = torch.softmax(joint, 1)
         weight = belongs.sum(0).clamp(min=1e-9)
         centres = belongs.T @ rows / weight[:, None]
         # Of one covariance: the rows' own less that of the centres.
         second = rows.T @ rows - (weight[:, None] * centres).T @ centres
         found = Mixture(torch.log(weight / len(rows)), centres, second / len(rows) + floor)
-        now = float(found.log_density(rows).mean())
-        if now - before < SETTLED:
-            break
-        before = now
     return found
 
 
