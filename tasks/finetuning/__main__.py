@@ -37,7 +37,6 @@ from pathlib import Path
 
 from tasks.checkpoints import newest
 from tasks.commands import run_command
-from tasks.errors import InputError
 from tasks.finetuning.settings import Finetuning
 from tasks.finetuning.stage import finetune_answerer, finetune_captioner, finetune_filter
 from tasks.pairs.taking import take_pairs
@@ -77,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--images", type=Path, help="where a list's pictures lie; else beside it")
     parser.add_argument("--run", default="", help="the run's name; else after its settings")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     how = settings_from(Finetuning, nested(given.settings))
     team = team_of(given.device)
     lake = open_lake(given.lake, create=True)
@@ -98,8 +97,6 @@ def _selection(lake: Lake, given: argparse.Namespace, team: Team) -> str:
     """Return the selection to learn from; files are taken into the lake by the first rank."""
     if given.source.startswith(SELECTION):
         return str(given.source.removeprefix(SELECTION))
-    if "=" in given.source and not Path(given.source).exists():
-        raise InputError(f"{given.source} stands where what to learn from is named; see --help")
     source, questions = Path(given.source).expanduser(), given.kind == "vqa"
     if team.leads:
         take_pairs(lake, source, questions=questions, images=given.images)

@@ -51,9 +51,13 @@ def take_pairs(
         return name
     taken = _Taken(lake, name)
     pairs = read_pairs(source, questions=questions, images=images)
-    for number, part in enumerate(_distinct(pairs, taken)):
-        taken.shard(Shard(name, f"{number:05d}"), part)
-    taken.check(source, questions)
+    try:
+        for number, part in enumerate(_distinct(pairs, taken)):
+            taken.shard(Shard(name, f"{number:05d}"), part)
+        taken.check(source, questions)
+    except InputError:
+        taken.forget()
+        raise
     for shard in taken.shards:
         taken.select(shard)
     lake.publish_json(lake.plan_record(name), {"shards": len(taken.shards)})
@@ -123,6 +127,13 @@ class _Taken:
         files = [self.lake.web_tar(shard), self.lake.rows("web", "", shard)]
         seconds = time.monotonic() - started
         self.lake.commit(RUN, RUN, shard, files=files, rows=counts, seconds=seconds)
+
+    def forget(self) -> None:
+        """Remove what was written; no selection has named it yet."""
+        for folder in (f"commits/{RUN}/{RUN}", "web", "plans"):
+            path = self.lake.path(f"{folder}/{self.batch}")
+            if self.lake.fs.exists(path):
+                self.lake.fs.rm(path, recursive=True)
 
     def select(self, shard: Shard) -> None:
         """Write the texts of a shard's pictures, once all sources of texts have been read."""
