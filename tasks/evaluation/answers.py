@@ -176,6 +176,7 @@ def _answered(
     names = list(dict.fromkeys(one.image for one in asked))
     listed = file_pictures(place, [(name, "") for name in names])
     pictures = dict(zip(names, listed, strict=True))
+    prints = file_prints(place, listed)
     posed = [(pictures[one.image], one.text) for one in asked]
     loaded: LoadedModel | LoadedAnswerer
     if how.by == "answerer":
@@ -186,6 +187,5 @@ def _answered(
     else:
         loaded = shared_model(lake, model_uri, device, "captioner")
         given = by_captioner(place, loaded, posed, (how.prompt, how.decoding), how.batch_size)
-    prints = file_prints(place, listed)
     leaks = asdict(checked_leakage(lake, prints, loaded.name, loaded.facts))
     return loaded.name, given, leaks

@@ -74,13 +74,19 @@ def _key(name: str, url: str) -> str:
 
 
 def file_prints(folder: Lake, pictures: Sequence[Picture]) -> Prints:
-    """Return what tells the files apart, as ingestion would have computed it."""
+    """Return what tells the files apart, as ingestion would have computed it.
+
+    Raises:
+        InputError: one is no picture.
+    """
 
     def print_of(picture: Picture) -> tuple[str, str, int | None]:
         content = folder.read_bytes(picture.tar)
         decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-        phash = None if decoded is None else image_signals(np.asarray(decoded, np.uint8))["phash"]
-        return picture.key, hashlib.sha256(content).hexdigest(), phash
+        if decoded is None:
+            raise InputError(f"{picture.tar} in {folder.root} is no picture; fetch it again")
+        looks = image_signals(np.asarray(decoded, np.uint8))
+        return picture.key, hashlib.sha256(content).hexdigest(), looks["phash"]
 
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
         return prints_of(list(pool.map(print_of, pictures)))

@@ -105,12 +105,13 @@ def _of_table(where: Labels) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in _rows(where.table):
         column = next((name for name in NAMED if row.get(name)), None)
-        if column is None or row.get(where.column) in (None, ""):
+        told = row.get(where.column)
+        if column is None or told == "" or not isinstance(told, str | int | float):
             raise InputError(
                 f"{where.table} has a row without {where.column!r} or without a picture's name "
                 f"({', '.join(NAMED)}): {row!s:.100}"
             )
-        name, label = str(row[column]), str(row[where.column])
+        name, label = str(row[column]), str(told)
         known = _key(name) if column == "url" and not where.images else name
         if found.setdefault(known, label) != label:
             raise InputError(f"{where.table} has two classes of {name}: {found[known]}, {label}")

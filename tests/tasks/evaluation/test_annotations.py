@@ -12,7 +12,7 @@ import pytest
 from tasks import rows
 from tasks.errors import InputError
 from tasks.evaluation.annotations import Annotated, read_annotations
-from tasks.evaluation.files import file_pictures, open_folder
+from tasks.evaluation.files import file_pictures, file_prints, open_folder
 from tests.annotation_files import written
 
 COCO: dict[str, Any] = {
@@ -224,5 +224,7 @@ def test_a_picture_is_found_by_its_whole_name_or_its_last_part(tmp_path: Path) -
     assert found[1].key == rows.key_of("http://site/B.jpg")
     with pytest.raises(InputError, match=r"1 of 2 pictures are not in .*, such as c\.jpg"):
         file_pictures(folder, [("b.jpg", ""), ("c.jpg", "")])
+    with pytest.raises(InputError, match=r"val/a\.jpg in .* is no picture"):
+        file_prints(folder, found[:1])
     with pytest.raises(InputError, match="no folder of pictures"):
         open_folder(str(tmp_path / "none"))

@@ -68,6 +68,7 @@ def test_a_table_may_name_files(root: Path, tmp_path: Path, name: str, content: 
         ("file,label\na.jpg,warm\na.jpg,cold\n", "two classes of a.jpg: warm, cold"),
         ("file,kind\na.jpg,warm\n", "a row without 'label'"),
         ("name,label\na.jpg,warm\n", "without a picture's name"),
+        ('[{"file": "a.jpg", "label": ["warm"]}]', "a row without 'label'"),
         ('{"file": "a.jpg"', "no table of labels"),
         ("", "no picture of"),
     ],
