@@ -108,7 +108,7 @@ def caption_shard(
         "captions": len(found),
         "degenerate": sum(row["degenerate"] for row in found),
     }
-    return _committed(lake, (CAPTIONING, run, shard), path, counts, started)
+    return _committed(lake, (CAPTIONING, run, shard), path, counts, started, device)
 
 
 def score_shard(  # noqa: PLR0913  # what, by whom, how and where
@@ -168,7 +168,7 @@ def score_shard(  # noqa: PLR0913  # what, by whom, how and where
     path = lake.rows("scores", run, shard)
     rows.write_rows(lake, path, rows.table_of(found, rows.SCORES))
     counts = {"pictures": len(items), "scores": len(found)}
-    return _committed(lake, (SCORING, run, shard), path, counts, started)
+    return _committed(lake, (SCORING, run, shard), path, counts, started, device)
 
 
 def caption_seed(run: str, key: str, index: int, seed: int) -> int:
@@ -236,11 +236,16 @@ def _caption_row(  # the parts of one row
 
 
 def _committed(
-    lake: Lake, which: tuple[str, str, Shard], path: str, counts: dict[str, int], started: float
+    lake: Lake,
+    which: tuple[str, str, Shard],
+    path: str,
+    counts: dict[str, int],
+    started: float,
+    device: str,
 ) -> Commit:
     stage, run, shard = which
     seconds = time.monotonic() - started
-    versions = {"torch": torch.__version__}
+    versions = {"torch": torch.__version__, "device": device}
     commit = lake.commit(
         stage, run, shard, files=[path], rows=counts, seconds=seconds, versions=versions
     )

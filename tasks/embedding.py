@@ -87,8 +87,9 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
         seconds=time.monotonic() - started,
         versions={
             "torch": torch.__version__,
-            "model": loaded.name,
+            "device": device,
             "selection": chosen if isinstance(chosen, str) else "",
+            "model": loaded.name,
         },
     )
     pictures, pairs = commit.rows["pictures"], commit.rows["vectors"]
