@@ -52,6 +52,8 @@ def test_a_public_one_is(address: str) -> None:
         "0", "0.0.0.0", "localhost", "LOCALHOST.", "①②⑦.0.0.2", "127。0。0。2",
         "user@127.0.0.2", "a.org@127.0.0.2", "a.org:80@127.0.0.2", "127.0.0.2%00.a.org",
         "127.0.0.2%2F.a.org", "a.org\\@127.0.0.2",
+        "127.0.0.2\\@a.org", "127.0.0.2\u00ad", "127\u20240\u20240\u20242", "[::ffff:0:7f00:2]",
+        "[::ffff:127.0.0.2%25lo]", "[127.0.0.2]", "4294967298",
     ],
 )  # fmt: skip
 def test_no_spelling_of_a_private_address_is_asked(host: str) -> None:
