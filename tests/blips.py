@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BlipConfig
+from transformers import BlipConfig, BlipForConditionalGeneration
 
 from models.blip import Blip
+from models.captioner import write
+from models.decoding import Decoding, Spelling
 from models.presets import Shape, TextShape, VisionShape
 from models.tokenization import Tokenizer
 
@@ -128,3 +130,30 @@ def texts() -> tuple[Tensor, Tensor]:
 def assert_equal(ours: Tensor, theirs: Tensor) -> None:
     """Hold fp32 logits to 1e-5."""
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def captioner_of(sizes: tuple[Sizes, Sizes]) -> Any:
+    return drawn_afresh(BlipForConditionalGeneration(hf_config(sizes)))
+
+
+def written(
+    ours: Blip, spelling: Spelling, decoding: Decoding, sizes: tuple[Sizes, Sizes]
+) -> list[list[int]]:
+    with torch.no_grad():
+        keys = ours.project_image(ours.encode_image(pixels(5, sizes)))
+        return write(ours, keys, spelling, decoding, torch.zeros(5, dtype=torch.int64)).tolist()
+
+
+def told(
+    theirs: Any, prompt: tuple[int, ...], sizes: tuple[Sizes, Sizes], **how: Any
+) -> list[list[int]]:
+    """Let transformers write; it drops the last id of its prompt, which a processor makes [SEP]."""
+    ids = torch.tensor([[*prompt, SEP]]).expand(5, -1).clone()
+    rows: list[list[int]] = theirs.generate(
+        pixels(5, sizes), input_ids=ids, do_sample=False, **how
+    ).tolist()
+    return rows
+
+
+def unpadded(rows: list[list[int]]) -> list[list[int]]:
+    return [row[: row.index(PAD)] if PAD in row else row for row in rows]
