@@ -2,7 +2,7 @@
 
 A version passes when every gate metric reaches its floor and none is worse than the champion's
 beyond the interval of their difference. Every decision is a tag of the version (`gate.*`), and the
-champions are listed, first to last, in the model's tag `champions`; `rollback` goes back along it.
+last champions are listed in the model's tag `champions`; `rollback` goes back along it.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.description import estimates_in
+from tasks.description import LONGEST_TAG, estimates_in
 from tasks.errors import ModelError
 from tasks.gate import Gate, objections
 from tasks.metrics.bootstrap import Difference, Estimate
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "champions"
-HISTORY_KEPT = 100
 ROLLED_BACK = "gate.rolled_back"
 
 
@@ -125,7 +124,7 @@ def rollback(registry: Registry | str, name: str, to: str = "") -> tuple[str, De
 
 
 def history(registry: Registry | str, name: str) -> list[dict[str, Any]]:
-    """Return the champions of a model so far, first to last: version, at, reason, against.
+    """Return the last champions of a model in order: version, at, reason, against.
 
     Raises:
         ModelError: there is no such model.
@@ -144,14 +143,21 @@ def _is_out(where: Registry, name: str, version: str) -> bool:
         return True
 
 
+def _fitting(listed: list[dict[str, Any]]) -> str:
+    """Return the newest champions that fit into a tag, as JSON."""
+    told = json.dumps(listed)
+    return told if len(told) <= LONGEST_TAG or len(listed) == 1 else _fitting(listed[1:])
+
+
 def _apply(where: Registry, name: str, version: str, decision: Decision) -> None:
     """Record a decision, then move the alias."""
     for key, value in asdict(decision).items():
-        where.client.set_model_version_tag(name, version, f"gate.{key}", value)
+        where.client.set_model_version_tag(name, version, f"gate.{key}", value[:LONGEST_TAG])
     if decision.alias == CHAMPION and decision.against != version:
         entry = {"version": version, **asdict(decision)}
-        kept = [*history(where, name), entry][-HISTORY_KEPT:]
-        where.client.set_registered_model_tag(name, HISTORY, json.dumps(kept))
+        where.client.set_registered_model_tag(
+            name, HISTORY, _fitting([*history(where, name), entry])
+        )
     if decision.alias == CHALLENGER and decision.against == version:
         where.client.delete_registered_model_alias(name, CHAMPION)
     elif decision.alias == CHAMPION and alias_of(where, name, CHALLENGER) == version:

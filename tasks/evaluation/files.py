@@ -82,10 +82,10 @@ def file_prints(folder: Lake, pictures: Sequence[Picture]) -> Prints:
 
     def print_of(picture: Picture) -> tuple[str, str, int | None]:
         content = folder.read_bytes(picture.tar)
-        decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+        decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
         if decoded is None:
             raise InputError(f"{picture.tar} in {folder.root} is no picture; fetch it again")
-        looks = image_signals(np.asarray(decoded, np.uint8))
+        looks = image_signals(np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8))
         return picture.key, hashlib.sha256(content).hexdigest(), looks["phash"]
 
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:

@@ -1,5 +1,6 @@
 """The alias moves with the gate's decision, every decision is recorded, and there is a way back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,22 @@ def test_a_champion_from_before_there_was_a_history_can_be_gone_back_to(
     registry.client.set_registered_model_alias(name, "champion", old)
     assert promote(registry, name, new, GATE).against == old
     assert rollback(registry, name)[0] == old
+
+
+def test_the_history_keeps_the_last_champions_that_a_tag_has_room_for(
+    registry: Registry, tmp_path: Path
+) -> None:
+    name = "caplift-captioner"
+    only = registered(registry, tmp_path, name, 0.7)
+    long = [{"version": str(at), "against": "", "reason": "x" * 90, "at": ""} for at in range(99)]
+    registry.client.set_registered_model_tag(name, "champions", json.dumps(long))
+    registry.client.delete_registered_model_alias(name, "champion")
+    promote(registry, name, only, GATE)
+    kept = [one["version"] for one in history(registry, name)]
+    assert kept[-2:] == ["98", only]
+    assert kept == [str(at) for at in range(99 - len(kept) + 1, 99)] + [only]
+    tag = registry.client.get_registered_model(name).tags["champions"]
+    assert 4800 < len(tag) <= 5000
 
 
 def test_what_is_not_there_cannot_be_promoted_or_rolled_back(
