@@ -1,6 +1,7 @@
 """Captions that were kept -> one vector for the picture and one for the text of each pair."""
 
-from prefect import flow, unmapped
+from prefect import flow, runtime, unmapped
+from prefect.events import emit_event
 
 from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import this_machine
@@ -8,6 +9,7 @@ from flows.runs import exact, run_name
 from tasks import embedding as stage
 
 CHAMPION = "models:/caplift-blip@champion"
+EMBEDDED = "caplift.embedding.completed"  # infra/prefect.yaml starts rbm on it
 
 embed_shard = shard_task("embed {shard}")(stage.embed_shard)
 
@@ -50,4 +52,10 @@ def embedding(
             unmapped(machine.device),
         )
     finished(futures, "shards embedded")
+    if not runtime.flow_run.parent_flow_run_id:  # inside a pipeline the next stage is called
+        emit_event(
+            EMBEDDED,
+            resource={"prefect.resource.id": f"caplift.vectors.{run}"},
+            payload={"lake": opened.root, "vectors": run, "batches": list(batches)},
+        )
     return run

@@ -13,7 +13,7 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
 def _of_embeddings() -> Training:
-    return Training.of("gaussian", updates=3000, chains=256, learning_rate=0.01)
+    return Training.of("gaussian", updates=1500, learning_rate=0.01)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +45,10 @@ class RbmFit:
     measured_rows: int = 10_000
     patience: int = 4
     look_every: int = 50
-    save_every: int = 250
+    save_every: int = 100
     ais_chains: int = 128
     ais_betas: int = 1000
-    precision: str = "float64"
+    precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:

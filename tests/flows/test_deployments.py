@@ -9,6 +9,7 @@ from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.bare_names import DEPLOYMENTS
+from flows.embedding import EMBEDDED
 from flows.ingestion import READY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,9 +88,11 @@ def test_something_is_scheduled_and_the_pipeline_waits_for_its_pages() -> None:
     assert active == {"sweep", "quality"}
 
 
-def test_ingestion_announces_what_capfilt_waits_for() -> None:
-    (trigger,) = NAMED["capfilt"]["triggers"]
-    assert trigger["expect"] == [READY]
+@pytest.mark.parametrize(("name", "event"), [("capfilt", READY), ("rbm", EMBEDDED)])
+def test_a_stage_announces_what_the_next_one_waits_for(name: str, event: str) -> None:
+    (trigger,) = NAMED[name]["triggers"]
+    assert trigger["expect"] == [event]
+    assert set(trigger["parameters"]) <= set(flow_of(NAMED[name]).parameters.properties)
     # As plain jinja every parameter would arrive as a string and the run would never be made.
     for parameter in trigger["parameters"].values():
         assert parameter["__prefect_kind"] == "json"
