@@ -25,7 +25,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-catalogue bench-decode bench-train clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-learning experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-catalogue bench-decode bench-train bench-rbm clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ answers: $(INSTALLED)  ## the README's questions, asked of the finished demo
 experiment-capfilt: $(INSTALLED)  ## the finished demo's arms trained again from SEEDS other seeds
 	@$(BIN)/python tests/experiments/capfilt.py $(FOLDER)/$(SITE)/lake --seeds $(SEEDS)
 
+experiment-learning: $(INSTALLED)  ## did the finished demo's models learn? losses, held-out scores, docs/learning.svg
+	@$(BIN)/python tests/experiments/learning.py $(FOLDER)/$(SITE)/lake
+
 experiment-rbm: $(INSTALLED)  ## captions of the finished demo chosen in every way: what is the RBM worth?
 	@$(BIN)/python tests/experiments/rbm/run.py $(FOLDER)/$(SITE)/lake --pictures $(PICTURES) --seeds $(SEEDS) --scorer $(SCORER) --judge $(JUDGE) --figure docs/experiment-rbm-$(SCORER).svg
 
@@ -90,6 +93,9 @@ bench-decode: $(INSTALLED)  ## what a picture costs by step and decode mode; BEN
 
 bench-train: $(INSTALLED)  ## a pretraining step beside the published one; BENCH="--size small", "--device cuda"
 	@$(BIN)/python tests/benchmarks/train/bench.py $(BENCH)
+
+bench-rbm: $(INSTALLED)  ## RBMs beside GEMM, scikit-learn and plain torch: speed, and test likelihood
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/rbm/bench.py $(BENCH)
 
 clean:  ## remove the environment and every cache; the lake and the demo stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

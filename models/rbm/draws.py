@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 DEEP = -30.0  # beyond it a normal's lower tail leaves float64
+PIECE = 2**16  # units whose every intermediate result stays in a core's cache
 TABLE = 2**17
 TABLE_SEED = 8
 
@@ -24,15 +25,30 @@ def coins_(probability: Tensor, generator: torch.Generator) -> Tensor:
     """
     if probability.dtype != torch.float32 or probability.is_cuda:
         return probability.gt_(_uniform(probability, generator))
-    for piece in torch.split(probability.view(-1), TABLE):
-        words = torch.empty((len(piece) + 7) // 8, dtype=torch.int64)
-        words.random_(-(2**63), None, generator=generator)
-        high = words.view(torch.int8)[: len(piece)]  # -128 ... 127
-        at = int(torch.randint(TABLE, (1,), generator=generator))
-        # high + 128 + low is uniform on [0, 256): the unit is on where that is below 256 p.
-        torch.add(_lows()[at : at + len(piece)], piece, alpha=256.0, out=piece)
-        piece.gt_(high.float())
+    for piece in torch.split(probability.view(-1), PIECE):
+        _toss_(piece, generator)
     return probability
+
+
+def logistic_coins_(pull: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn log odds into draws of 0 or 1, as `coins_` does their sigmoids."""
+    if pull.dtype != torch.float32 or pull.is_cuda:
+        return coins_(pull.sigmoid_(), generator)
+    for piece in torch.split(pull.view(-1), PIECE):
+        _toss_(piece.sigmoid_(), generator)
+    return pull
+
+
+def _toss_(probability: Tensor, generator: torch.Generator) -> None:
+    """Toss a piece of at most `PIECE` coins of float32 on a CPU."""
+    count = len(probability)
+    words = torch.empty((count + 7) // 8, dtype=torch.int64)
+    words.random_(-(2**63), None, generator=generator)
+    high = words.view(torch.int8)[:count]  # -128 ... 127
+    at = int(torch.randint(TABLE, (1,), generator=generator))
+    # high + 128 + low is uniform on [0, 256): the unit is on where that is below 256 p.
+    torch.add(_lows()[at : at + count], probability, alpha=256.0, out=probability)
+    probability.gt_(high.float())
 
 
 @functools.cache
@@ -45,10 +61,11 @@ def _lows() -> Tensor:
 
 def normals_(mean: Tensor, deviation: Tensor | float, generator: torch.Generator) -> Tensor:
     """Add normal noise of this standard deviation (U,) to means (N, U)."""
-    noise = torch.empty_like(mean).normal_(generator=generator)
     if isinstance(deviation, Tensor):
-        return mean.addcmul_(noise, deviation)
-    return mean.add_(noise, alpha=deviation)
+        return mean.addcmul_(torch.empty_like(mean).normal_(generator=generator), deviation)
+    for piece in torch.split(mean.view(-1), mean.numel() if mean.is_cuda else PIECE):
+        piece.add_(torch.empty_like(piece).normal_(generator=generator), alpha=deviation)
+    return mean
 
 
 def positives_(pull: Tensor, generator: torch.Generator) -> Tensor:

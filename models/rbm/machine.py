@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from models.rbm.rows import constant_columns, screened
 from models.rbm.units import Hidden, Visible, hidden_units, visible_units
 
-# Rows that sweep together: few enough that all their units stay in a core's cache from product to
-# draw, enough for GEMM to run at its full rate.
-ROWS_AT_ONCE = 256
+# Rows that sweep together: enough for products to run at their full rate and to read W seldom.
+ROWS_AT_ONCE = 1024
 LOG_VAR_RANGE = (-5.0, 3.0)
 
 
@@ -110,8 +109,9 @@ class RBM(nn.Module):
         rows = screened(rows, self.visible, self.n_visible, categories=self.categories).rows
         rows = rows.to(self.weight.dtype)
         if self.visible != "gaussian":
-            noise = torch.empty_like(self.weight).normal_(generator=generator)
-            self.weight.copy_(0.01 * noise)
+            # Of 0.01 a small machine takes thousands of updates to leave the saddle at 0.
+            size = max(0.01, 1 / math.sqrt(self.n_visible + self.n_hidden))
+            self.weight.copy_(size * torch.empty_like(self.weight).normal_(generator=generator))
             mean = rows.mean(0).clamp(1e-3, 1 - 1e-3)
             self.vbias.copy_(torch.log(mean / (1 - mean) if self.visible == "bernoulli" else mean))
             return
@@ -292,7 +292,7 @@ class RBM(nn.Module):
         return self.weight / deviation[:, None], self.vbias / deviation, deviation
 
     def cached(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Split into what a core's cache holds; a GPU takes all at once."""
+        """Split into what sweeps together; a GPU takes all at once."""
         return torch.split(rows, max(len(rows), 1) if rows.is_cuda else ROWS_AT_ONCE)
 
     def scaled(self, visible: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class Training:
         discrete = cls(
             chains=500,
             optimiser="sgd",
-            learning_rate=0.05,
+            learning_rate=0.1,
             final_share=0.01,
             weight_decay=2e-4,
             centring=True,

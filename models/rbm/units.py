@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from models.rbm.draws import (
     coins_,
     log_normal_tail,
+    logistic_coins_,
     mean_of_positives,
     normals_,
     one_hots_,
@@ -25,6 +26,9 @@ from models.rbm.draws import (
 Visible = Literal["gaussian", "bernoulli", "softmax"]
 Hidden = Literal["bernoulli", "relu", "gaussian"]
 LOG_2PI = math.log(2 * math.pi)
+# Below about -88 probabilities are denormal numbers in float32, with which a matrix product takes
+# a hundred times as long; this one is 4e-18.
+LEAST_PULL = -40.0
 
 
 class HiddenUnits(Protocol):
@@ -59,15 +63,16 @@ class BernoulliHidden:
 
     def mean_(self, pull: Tensor) -> Tensor:
         """p(h = 1 | v)."""
-        return pull.sigmoid_()
+        return pull.clamp_(min=LEAST_PULL).sigmoid_()
 
     def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
         """Toss a coin each."""
-        return coins_(pull.sigmoid_(), generator)
+        return logistic_coins_(pull, generator)
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Toss coins of the means."""
-        return pull.sigmoid_(), coins_(pull.clone(), generator)
+        mean = self.mean_(pull)
+        return mean, coins_(mean.clone(), generator)
 
 
 class GaussianHidden:
@@ -152,7 +157,7 @@ class BernoulliVisible:
 
     def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Toss a coin each."""
-        return coins_(pull.sigmoid_(), generator)
+        return logistic_coins_(pull, generator)
 
 
 class SoftmaxVisible:

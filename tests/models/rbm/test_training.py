@@ -1,28 +1,69 @@
-"""Updates learn what a machine can represent, resume bit for bit, and tell when they go wrong."""
+"""Updates step along the gradient, resume bit for bit, and tell when they go wrong."""
 
+import json
 import math
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import load, save
 
 from models.rbm.gradient import Phase, gradients
 from models.rbm.machine import RBM
-from models.rbm.partition import log_z_exact
-from models.rbm.pseudo_likelihood import pseudo_log_likelihood
 from models.rbm.settings import Training
 from models.rbm.training import Learner
 from models.rbm.units import Visible
-from models.rbm.whitening import fit_whitener
-from tests.machines import VISIBLE, machine, states
-
-BITS = torch.tensor([[r >> 2 & 1, r >> 1 & 1, r & 1] for r in range(8)], dtype=torch.float64)
+from tests.machines import VISIBLE, machine
 
 
-def learner(made: RBM, chains: int = 13, **how: object) -> Learner:
+def learner(made: RBM, chains: int = 13, **how: Any) -> Learner:
     generator = torch.Generator().manual_seed(0)
     start = torch.zeros(chains, made.n_visible, dtype=torch.float64)
-    return Learner(made, start, generator, Training(**how))  # type: ignore[arg-type]
+    return Learner(made, start, generator, Training(**how))
+
+
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"method": "cd"},
+        {"method": "pt", "temperatures": 3},
+        {"optimiser": "sgd", "momentum": 0.5, "sparsity_cost": 0.1, "centring": True},
+        {"optimiser": "adam", "on_bad": "drop"},
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fifty_updates_and_fifty_more_after_a_resume_are_a_hundred(
+    visible: Visible, how: dict[str, Any], dtype: torch.dtype
+) -> None:
+    rows = torch.randn(97, VISIBLE, generator=torch.Generator().manual_seed(7)).double()
+    rows = (rows > 0).double() if visible == "bernoulli" else rows
+    settings = Training.of(visible, chains=13, k=1, updates=100, **how)
+
+    def fitted(taught: Learner, first: int, last: int) -> Learner:
+        for step in range(first, last):
+            taught.partial_fit(rows[step % 5 * 20 : step % 5 * 20 + 20])  # the last has 17
+        return taught
+
+    def begun() -> Learner:
+        return Learner.begin(RBM(VISIBLE, 3, visible, dtype=dtype), rows, settings, seed=5)
+
+    straight = fitted(begun(), 0, 100)
+    half = fitted(begun(), 0, 50)
+    card = json.loads(json.dumps(half.card()))
+    resumed = fitted(Learner.resume(load(save(half.state())), card), 50, 100)
+    assert resumed.card() == straight.card()
+    assert resumed.state().keys() == straight.state().keys()
+    for name, value in straight.state().items():
+        assert torch.equal(value, resumed.state()[name]), name
+
+
+def test_a_state_of_another_machine_or_device_is_refused() -> None:
+    taught, other = learner(machine("gaussian")), learner(machine("gaussian", n_hidden=4))
+    with pytest.raises(ValueError, match="the state is of another machine"):
+        other.restore(taught.state())
+    with pytest.raises(ValueError, match="begun on cuda"):
+        Learner.resume(taught.state(), taught.card() | {"device": "cuda"})
 
 
 @pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
@@ -41,62 +82,6 @@ def test_a_restored_learner_goes_on_bit_for_bit(visible: Visible) -> None:
         resumed.update(rows, 0.01)
     for name, value in straight.state().items():
         assert torch.equal(value, resumed.state()[name]), name
-
-
-def test_a_binary_machine_learns_a_distribution_it_can_represent() -> None:
-    # Two bits that always agree and a coin: entropy 2 ln 2.
-    rows = BITS[BITS[:, 0] == BITS[:, 1]].repeat(16, 1)
-    made = RBM(3, 4, "bernoulli")
-    made.initialise(rows, torch.Generator().manual_seed(0))
-    taught = learner(made, chains=512, k=1, weight_decay=0.0)
-    before = float(made.log_likelihood(rows, log_z_exact(made)).mean())
-    for step in range(1500):
-        taught.update(rows, 0.01 * (1 - step / 1550))
-    after = float(made.log_likelihood(rows, log_z_exact(made)).mean())
-    assert before < -1.9  # three coins
-    assert after > -2 * math.log(2) - 0.1
-
-
-def bars_and_stripes() -> Tensor:
-    """3 x 3 pictures whose columns, or rows, are all on or all off, (16, 9): 14 distinct."""
-    lines = [line.repeat(3, 1) for line in states(3)]
-    return torch.stack([way.flatten() for line in lines for way in (line, line.T)])
-
-
-def test_bars_and_stripes_are_learnt_and_not_unlearnt() -> None:
-    # The entropy of the 16 rows is 2.5993. A constant rate, or the wrong divisor, ends below -4.
-    rows = bars_and_stripes()
-    made, generator = RBM(9, 16, "bernoulli"), torch.Generator().manual_seed(0)
-    made.initialise(rows, generator)
-    chains = (torch.rand(500, 9, generator=generator) < 0.5).double()
-    taught = Learner(made, chains, generator, Training.of("bernoulli", weight_decay=0.0))
-    seen = []
-    for step in range(3000):
-        taught.update(rows, 0.25 * (1 - 0.98 * step / 3000))
-        if step % 100 == 99:
-            seen.append(float(made.log_likelihood(rows, log_z_exact(made)).mean()))
-    assert seen[0] < -5  # nine coins: -6.24
-    assert -2.75 < seen[-1] < -2.5993
-    assert all(ll > max(seen[: at + 1]) - 0.3 for at, ll in enumerate(seen))
-    # Of each bit given the others there is less to say than of all of them at once.
-    assert float(pseudo_log_likelihood(made, rows).mean()) > seen[-1]
-
-
-def test_a_gaussian_machine_finds_what_the_full_gaussian_cannot() -> None:
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(8, 6, generator=generator).double()
-    chosen = torch.randint(0, 8, (2003,), generator=generator)
-    rows = centres[chosen] + 0.25 * torch.randn(2003, 6, generator=generator).double()
-    white = fit_whitener([rows], 3).transform(rows)
-    made = RBM(6, 12)
-    made.initialise(white, torch.Generator().manual_seed(1))
-    taught = Learner(made, white[:128].clone(), torch.Generator().manual_seed(2), Training())
-    for step in range(1200):
-        at = torch.randint(len(white), (128,), generator=generator)
-        taught.update(white[at], 0.01 * (1 - step / 1260))
-    ours = float(made.log_likelihood(white, log_z_exact(made)).mean())
-    gaussian = -3 * (1 + math.log(2 * math.pi))  # of white rows: their mean square is 6
-    assert ours > gaussian + 0.5
 
 
 def test_plain_cd_starts_from_the_data_and_leaves_the_chains_alone() -> None:
@@ -183,3 +168,60 @@ def test_adam_takes_the_steps_of_torchs() -> None:
         reference.step()
         for name in named:
             assert torch.allclose(getattr(made, name), getattr(other, name), atol=1e-12), name
+
+
+def test_momentum_carries_half_of_each_step_into_the_next() -> None:
+    made, before = machine("gaussian"), machine("gaussian")
+    rows = torch.randn(7, VISIBLE, generator=torch.Generator().manual_seed(7)).double()
+    how: dict[str, Any] = {"optimiser": "sgd", "weight_decay": 0.0}
+    taught, same = learner(made, momentum=0.5, **how), learner(before, **how)
+    velocity = torch.zeros_like(made.weight)
+    for _ in range(3):
+        held = made.weight.clone()
+        for name in ("weight", "vbias", "hbias", "log_var"):
+            getattr(before, name).copy_(getattr(made, name))
+        taught.update(rows, 0.01)
+        same.update(rows, 0.01)  # the same chains and draws: its step is the gradient's
+        velocity = 0.5 * velocity + (before.weight - held) / 0.01
+        assert torch.allclose(made.weight, held + 0.01 * velocity, atol=1e-12)
+
+
+def test_the_rate_falls_to_its_share_and_stays_there() -> None:
+    how = Training(learning_rate=0.2, final_share=0.1, updates=4)
+    assert [how.rate_at(n) for n in (0, 2, 4, 9)] == pytest.approx([0.2, 0.11, 0.02, 0.02])
+    taught = learner(machine("gaussian"), learning_rate=0.2, final_share=0.1, updates=4)
+    rows = torch.randn(7, VISIBLE, generator=torch.Generator().manual_seed(7)).double()
+    steps = [taught.partial_fit(rows) for _ in range(3)]
+    assert [s.update for s in steps] == [1, 2, 3]
+    assert [s.learning_rate for s in steps] == pytest.approx([0.2, 0.155, 0.11])
+    assert all(0 < s.update_ratio < 1 for s in steps)
+
+
+def test_weights_that_leave_no_finite_integral_are_told() -> None:
+    made = RBM(VISIBLE, 3, hidden="gaussian")
+    made.weight.fill_(1.0)
+    assert "finite integral" in learner(made).trouble(1.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"k": 0}, "k is above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is above 0, not nan"),
+        ({"method": "rdm"}, "method is one of"),
+        ({"momentum": 1.0, "optimiser": "sgd"}, "momentum lies from 0 up to 1"),
+        ({"momentum": 0.5}, "momentum is of optimiser sgd"),
+        ({"method": "pt", "temperatures": 1}, "2 temperatures or more"),
+        ({"final_share": 0.0}, "final_share lies above 0"),
+        ({"weight_decay": -1.0}, "are 0 or more"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Training(**wrong)
+
+
+def test_bernoulli_machines_ascend_in_centred_coordinates_by_default() -> None:
+    how = Training.of("bernoulli", k=7)
+    assert (how.method, how.optimiser, how.centring, how.k) == ("pcd", "sgd", True, 7)
+    assert Training.of("gaussian") == Training()
