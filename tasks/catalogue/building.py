@@ -25,7 +25,15 @@ import pyarrow as pa
 from sql.statements import in_order, question
 from tasks import rows
 from tasks.catalogue.judging import begin, judge
-from tasks.catalogue.opening import CATALOGUE, VERSION, made_of, make_way, open_catalogue, take_over
+from tasks.catalogue.opening import (
+    CATALOGUE,
+    VERSION,
+    made_of,
+    make_way,
+    open_catalogue,
+    sweep,
+    take_over,
+)
 from tasks.catalogue.records import record_tables
 from tasks.catalogue.sources import ROWS, Source, Sources, find_sources, ledger_table
 from tasks.catalogue.verdicts import Check
@@ -62,7 +70,7 @@ def build_catalogue(lake: Lake, *, memory_limit: str = "", check: Check | None =
             or a process has the catalogue open for writing; the old one stays.
     """
     started = time.monotonic()
-    lake.sweep("")
+    sweep(lake)
     with lake.publishing(CATALOGUE) as temporary, _without_leftovers(temporary):
         take_over(lake, temporary)
         with Database(temporary, memory_limit=memory_limit) as database:

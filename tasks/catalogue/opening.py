@@ -31,7 +31,8 @@ VERSION = 2  # of its tables; 1 kept no ledger
 def made_of() -> str:
     """Return what names the statements and columns of all tables: others would give other rows."""
     columns = [str(kind.schema) for kind in ROWS]
-    return fingerprint([*columns, *(statement(name) for name in names("schema"))])
+    made_by = ("selection/rules", *names("schema"))
+    return fingerprint([*columns, *(statement(name) for name in made_by)])
 
 
 @contextlib.contextmanager
@@ -87,6 +88,20 @@ def take_over(lake: Lake, copy: Path) -> bool:
     if not usable:
         copy.unlink(missing_ok=True)
     return usable
+
+
+def sweep(lake: Lake) -> None:
+    """Remove what builds that were killed have left, and what DuckDB kept beside it."""
+    lake.sweep("")
+    if lake.is_local:
+        for beside in lake.local_path().glob(f".{CATALOGUE}.*.part.*"):
+            part = beside.with_name(beside.name.rpartition(".part")[0] + ".part")
+            if part.exists():
+                continue
+            if beside.is_dir():
+                shutil.rmtree(beside, ignore_errors=True)
+            else:
+                beside.unlink(missing_ok=True)
 
 
 def make_way(lake: Lake) -> None:

@@ -206,7 +206,7 @@ def _checked(lake: Lake, path: str, content: bytes) -> str:
         raise LakeError(
             f"{path} in {lake.root} is not whole ({error}); remove it and run its stage again"
         ) from error
-    later = value.get("format", 1) if isinstance(value, dict) else 1
+    later = value.get("format", 1) if path.startswith("commits/") else 1
     if later > FORMAT:
         raise LakeError(
             f"{path} in {lake.root} is of format {later} and this Caplift reads up to {FORMAT}: "

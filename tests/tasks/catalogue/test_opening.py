@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -147,6 +148,21 @@ def test_a_build_killed_at_any_moment_leaves_the_old_one_and_no_litter(
     assert samples(lake) == 38
     assert [file.name for file in Path(lake.root).glob(f"*{CATALOGUE}*")] == [CATALOGUE]
     assert not list(Path(lake.root).glob(f".{CATALOGUE}*"))
+
+
+def test_what_a_killed_build_kept_beside_its_file_is_removed_and_that_of_a_running_one_is_not(
+    lake: Lake,
+) -> None:
+    root = Path(lake.root)
+    gone = f".{CATALOGUE}.{socket.gethostname()}.{2**22 + 1}.00000000.part"
+    mine = f".{CATALOGUE}.{socket.gethostname()}.{os.getpid()}.00000000.part"
+    for part in (gone, mine):
+        for name in (part, f"{part}.wal"):
+            (root / name).write_bytes(b"")
+        (root / f"{part}.tmp").mkdir()
+    build_catalogue(lake)
+    left = {file.name for file in root.glob(f".{CATALOGUE}*")}
+    assert left == {mine, f"{mine}.wal", f"{mine}.tmp"}
 
 
 def change(lake: Lake, statement: str) -> None:
