@@ -216,9 +216,8 @@ class Lake:
                 f"batch {batch!r} has no plan in {self.root} (batches there: {known}); "
                 "run ingestion on it first"
             )
-        record = self.read_json(self.plan_record(batch))
-        digits = int(record.get("digits", 5))
-        return [Shard(batch, f"{number:0{digits}d}") for number in range(int(record["shards"]))]
+        plan = self.read_json(self.plan_record(batch))
+        return [Shard(batch, f"{n:0{plan.get('digits', 5)}d}") for n in range(int(plan["shards"]))]
 
     def commit(  # noqa: PLR0913  # a record has these six facts
         self,
