@@ -4,11 +4,13 @@ registrations/<name>/<version>.json holds what was registered, what the gate sai
 the version has now, for the catalogue.
 
 The champion is compared on the same pictures: where its own evaluation was of others, it is
-evaluated again on those of the new version.
+evaluated again on those of the new version. One that cannot be loaded any more is compared by the
+numbers it was registered with.
 """
 
 import contextlib
 import json
+import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,7 +19,7 @@ from pathlib import Path
 from tasks.cards import data_card, data_card_text, model_card
 from tasks.contenders import RBM_METRIC, Candidate
 from tasks.description import MODEL_CARD
-from tasks.errors import InputError
+from tasks.errors import InputError, ModelError
 from tasks.evaluation.report import EvaluationReport, compare, is_evaluated, read_report
 from tasks.evaluation.settings import Evaluation
 from tasks.evaluation.stage import evaluate
@@ -29,6 +31,8 @@ from tasks.rows import fingerprint
 from tasks.settings import settings_from
 from tasks.storage import Lake
 from tasks.tracking import registry_at
+
+log = logging.getLogger(__name__)
 
 ABOUT = {
     "caplift-captioner": "Writes a caption for a picture: `predict([picture, ...])`.",
@@ -113,7 +117,7 @@ def _described(lake: Lake, candidate: Candidate) -> Description:
 def _against_champion(
     lake: Lake, where: Registry, candidate: Candidate, made: Registered, device: str
 ) -> dict[str, Difference]:
-    """Compare with the champion on the same pictures; empty where there is none."""
+    """Compare with the champion on the same pictures; empty where there is none, or none works."""
     before = alias_of(where, made.name, CHAMPION)
     if before in ("", made.version):
         return {}
@@ -128,7 +132,11 @@ def _against_champion(
     if known and is_evaluated(lake, known):
         with contextlib.suppress(InputError):  # other pictures: it is evaluated again, on these
             return compare(lake, read_report(lake, known), mine)
-    theirs = _evaluated_again(lake, f"models:/{made.name}/{before}", mine, device)
+    try:
+        theirs = _evaluated_again(lake, f"models:/{made.name}/{before}", mine, device)
+    except ModelError as error:  # an old champion must not keep every new one out
+        log.warning("the champion is compared by the numbers it was registered with: %s", error)
+        return {}
     return compare(lake, theirs, mine)
 
 

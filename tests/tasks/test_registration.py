@@ -43,7 +43,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake.publish_json("runs/pipeline-1/plan.json", {"rounds": 1})
     tokenizer = Tokenizer.train([caption_of(number) for number in range(11)], 90)
     start = {"selections": {"older": "0ld"}}
-    for seed in (3, 5, 7):
+    for seed in (3, 5, 7, 11):
         model = Blip(preset("test"), tokenizer.vocab_size, seed=seed)
         facts = {
             "selections": {"kept": "digest-of-kept"},
@@ -111,6 +111,20 @@ def test_a_champion_judged_on_other_pictures_is_judged_again_on_these(
     report = read_report(lake, again)
     assert (report.batch, report.images) == ("later", 3)
     assert report.model.startswith(f"models:/{NAME}/{decision.against}#")
+
+
+def test_a_champion_that_cannot_be_loaded_keeps_no_new_one_out(
+    lake: Lake, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, decision = register_candidate(lake, registry, candidate(lake, 7, OPEN, "later"))
+    assert decision.alias == "champion"
+    weights = download(held.uri, lake) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    newer = candidate(lake, 11, OPEN)
+    _, decision = register_candidate(lake, registry, newer)
+    assert "compared by the numbers it was registered with" in caplog.text
+    assert "is damaged" in caplog.text
+    assert decision.against == held.version
 
 
 def test_the_cards_say_what_it_was_taught_and_what_it_is_worth(
