@@ -156,4 +156,5 @@ def told(
 
 
 def unpadded(rows: list[list[int]]) -> list[list[int]]:
-    return [row[: row.index(PAD)] if PAD in row else row for row in rows]
+    """Cut each text after its end: beams of transformers fill up with [SEP] when [PAD] is 0."""
+    return [row[: row.index(SEP) + 1] if SEP in row else row for row in rows]
