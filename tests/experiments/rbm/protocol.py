@@ -30,7 +30,7 @@ from tests.experiments.rbm.terms import read_terms
 log = logging.getLogger("tasks.experiment")
 
 HALF = 0.5
-WIDTH = 150
+WIDTH = 165
 
 
 def main(arguments: Sequence[str]) -> None:
