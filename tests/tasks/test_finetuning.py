@@ -11,12 +11,16 @@ import torch
 
 from models.decoding import Decoding
 from models.objective import Objective
+from models.presets import RbmShape
+from models.rbm.machine import RBM
+from models.rbm.whitening import fit_whitener
 from tasks import rows
 from tasks.checkpoints import load_answerer, load_model, newest
 from tasks.errors import InputError, ModelError
 from tasks.finetuning.collapse import answer_collapse, caption_collapse, hold_out, judged
 from tasks.finetuning.settings import Finetuning
 from tasks.finetuning.stage import finetune_answerer, finetune_captioner, finetune_filter
+from tasks.fitted import publish_rbm
 from tasks.pretraining import Pretraining, pretrain
 from tasks.samples import Samples
 from tasks.storage import Lake
@@ -59,6 +63,45 @@ def test_the_captioner_learns_to_write_and_knows_where_it_came_from(lake: Lake) 
     assert set(steps[0].losses) == {"lm"}
     assert steps[-1].losses["identical_captions"] == facts["collapse"]["identical_captions"]
     assert steps[-1].losses["collapsed"] == float(facts["collapse"]["collapsed"])
+
+
+@pytest.fixture
+def machine(lake: Lake) -> str:
+    """The run of an RBM over vectors as wide as the start's."""
+    rows = torch.randn(211, 28, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    whitener = fit_whitener([rows], 14)
+    made = RBM(whitener.n_kept, 5)
+    made.initialise(whitener.transform(rows), torch.Generator().manual_seed(1))
+    publish_rbm(lake, "machine", made, whitener, {"metrics": {"log_z": 0.0}})
+    return "machine"
+
+
+def test_a_captioner_learns_to_hear_an_rbm_and_its_checkpoint_keeps_it(
+    lake: Lake, machine: str
+) -> None:
+    how = replace(HOW, rbm=machine, rbm_tokens=3)
+    list(finetune_captioner(lake, "h", START, ("seed",), how))
+    model = load_model(lake, "checkpoints/h").model
+    assert model.shape.rbm == RbmShape(hidden=5, tokens=3)
+    assert model.rbm_tokens is not None
+    assert float(model.rbm_tokens.gate.detach()) != 0
+    again = list(islice(finetune_captioner(lake, "half", START, ("seed",), how), 2))
+    assert [step.step for step in again] == [1, 2]
+    list(finetune_captioner(lake, "half", START, ("seed",), how))
+    resumed = load_model(lake, "checkpoints/half").model.state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_an_rbm_that_does_not_fit_is_one_line(lake: Lake, machine: str) -> None:
+    with pytest.raises(ModelError, match="there is no fitted RBM nobody"):
+        next(finetune_captioner(lake, "n", START, ("seed",), replace(HOW, rbm="nobody")))
+    with pytest.raises(InputError, match="a filter has no decoder to read the RBM machine"):
+        next(finetune_filter(lake, "n", START, ("seed",), replace(HOW, rbm=machine)))
+    narrow = fit_whitener([torch.randn(50, 6, dtype=torch.float64)], 3)
+    publish_rbm(lake, "narrow", RBM(narrow.n_kept, 5), narrow, {"metrics": {"log_z": 0.0}})
+    with pytest.raises(ModelError, match="narrow: the RBM reads vectors of 3 columns"):
+        next(finetune_captioner(lake, "n", START, ("seed",), replace(HOW, rbm="narrow")))
 
 
 def test_the_filter_learns_to_judge_without_writing(lake: Lake) -> None:

@@ -1,0 +1,43 @@
+"""Plots are SVG that any viewer opens: lines where the numbers are, cells in their colours."""
+
+import base64
+import io
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image
+
+from tasks.rbm.drawings import HEIGHT, LEFT, RIGHT, TOP, WIDTH, heat, lines
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_line_goes_through_its_points_and_leaves_out_what_is_not_finite() -> None:
+    points = [(0.0, 1.0), (5.0, float("nan")), (10.0, 3.0)]
+    drawing = ElementTree.fromstring(lines("a < b", "update", "nats", {"gap": points}))
+    (line,) = drawing.iter(f"{SVG}polyline")
+    found = [tuple(map(float, one.split(","))) for one in line.attrib["points"].split()]
+    # The least number is at the lower left, the largest at the upper right.
+    assert found == [(LEFT, HEIGHT - 50), (WIDTH - RIGHT, TOP)]
+    texts = [text.text for text in drawing.iter(f"{SVG}text")]
+    assert {"a < b", "update", "nats", "gap"} <= set(texts)
+
+
+def test_nothing_to_draw_and_a_flat_line_are_drawn_too() -> None:
+    empty = ElementTree.fromstring(lines("t", "x", "y", {"gap": []}))
+    assert not list(empty.iter(f"{SVG}polyline"))
+    flat = ElementTree.fromstring(lines("t", "x", "y", {"gap": [(1.0, 2.0)]}))
+    assert len(list(flat.iter(f"{SVG}polyline"))) == 1
+
+
+def test_a_matrix_is_white_at_zero_red_above_and_blue_below() -> None:
+    drawing = heat("Filters", "columns", "rows", np.array([[0.0, 2.0, -2.0], [1.0, 0.0, 0.0]]))
+    assert "the strongest colour is ±2" in drawing
+    (content,) = re.findall(r"base64,([^\"]+)\"", drawing)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+    assert pixels.shape == (2, 3, 3)
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[0, 1].tolist() == [178, 24, 43]
+    assert pixels[0, 2].tolist() == [33, 102, 172]
+    assert pixels[1, 0].tolist() == [216, 139, 149]  # half the way from white
