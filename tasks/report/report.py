@@ -8,22 +8,19 @@
 """
 
 import argparse
-import contextlib
 import json
 import logging
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from tasks.catalogue.building import CATALOGUE, open_catalogue
+from tasks.catalogue.building import open_catalogue
 from tasks.commands import run_command
 from tasks.database import Database
-from tasks.errors import InputError, LakeError
+from tasks.errors import InputError
 from tasks.report.contents import AFTER_GALLERIES, BEFORE_GALLERIES
 from tasks.report.figures import DrawnSection, Header, Scope, drawn_section
 from tasks.report.galleries import Shown, shown_galleries
@@ -52,7 +49,7 @@ def write_report(lake: Lake, run: str = "", *, selection: str = "", revision: st
         InputError: there is no such selection.
     """
     folder = f"reports/{run or UNNAMED}"
-    with _catalogue(lake) as database:
+    with open_catalogue(lake) as database:
         card = _card(database, selection)
         scope = _scope(database, card)
         before, after = (
@@ -76,22 +73,6 @@ def write_report(lake: Lake, run: str = "", *, selection: str = "", revision: st
     write_index(lake)
     log.info("%s/report.html: %.0f KB", folder, len(text) / 1024)
     return f"{folder}/report.html"
-
-
-@contextlib.contextmanager
-def _catalogue(lake: Lake) -> Iterator[Database]:
-    """Open the catalogue; of a lake on an object store, a copy."""
-    if lake.is_local:
-        with open_catalogue(lake) as database:
-            yield database
-        return
-    if not lake.exists(CATALOGUE):
-        raise LakeError(f"{CATALOGUE} is not in {lake.root} yet; run the quality stage")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / CATALOGUE
-        lake.fs.get_file(lake.path(CATALOGUE), str(copy))
-        with Database(copy, read_only=True) as database:
-            yield database
 
 
 def _card(database: Database, wanted: str) -> dict[str, Any]:
