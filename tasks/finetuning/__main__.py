@@ -11,16 +11,16 @@ vqa         answers questions, freely or by ranking given answers
 START is a pretrained model: checkpoints/RUN in the lake, models:/NAME@ALIAS, a folder of ours or of
 transformers, an original .pth file, or hub:OWNER/NAME. What to learn from is one of
 
-    a folder         dog.jpg with dog.txt beside it, a caption a line
-    .jsonl, .json    {"image": "dog.jpg", "caption": "a dog"}; caption may be a list
-    .parquet         the same columns; image may hold the bytes
-    .tar, a folder of them   webdataset shards: dog.jpg with dog.txt or dog.json
-    selection:ID     a selection of the lake
+    a folder                  dog.jpg with dog.txt beside it, a caption a line
+    .jsonl, .json             {"image": "dog.jpg", "caption": "a dog"}; caption may be a list
+    .parquet                  the same columns; image may hold the bytes
+    .tar, a folder of them    webdataset shards: dog.jpg with dog.txt or dog.json
+    selection:ID              a selection of the lake
 
 For vqa a record has "question" and "answers" (a list, an answer a person; or "answer"), a .txt the
 question and below it the answers. What follows are settings by name, lists are JSON: steps,
 batch_size, learning_rate, warmup_steps, schedule, max_length, prompt, image_size, held_out, seed,
-checkpoint_every, augmentation.crop_scale, decoding.method and all others of
+checkpoint_every, augmentation.min_scale, decoding.method and all others of
 tasks.finetuning.settings.Finetuning.
 
 A part of the pictures (held_out) is not trained on; at every checkpoint the model writes for them,
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("source", help="what to learn from")
     parser.add_argument("settings", nargs="*", metavar="name=value")
     parser.add_argument("--images", type=Path, help="where a list's pictures lie; else beside it")
-    parser.add_argument("--run", default="", help="the run's name; else after its settings")
+    parser.add_argument("--name", default="", help="of the run; else after its settings")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     given = parser.parse_intermixed_args(arguments)
     how = settings_from(Finetuning, nested(given.settings))
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
     lake = open_lake(given.lake, create=True)
     selection = _selection(lake, given, team)
     digest = selection_digest(lake, selection)
-    run = given.run or f"{given.kind}-{fingerprint([given.start, digest, asdict(how)])}"
+    run = given.name or f"{given.kind}-{fingerprint([given.start, digest, asdict(how)])}"
     steps = KINDS[given.kind](lake, run, given.start, (selection,), how, given.device)
     for metrics in track(steps, run, how.steps) if team.leads else steps:
         if metrics.step % STEPS_A_LINE == 0 or metrics.step == how.steps:

@@ -74,7 +74,7 @@ def test_questions_from_a_list_make_a_model_that_answers(
 def test_a_selection_of_the_lake_serves_as_well(
     lake: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uri = run(lake, capsys, "filter", "checkpoints/start", "selection:seed", "--run", "f", *QUICK)
+    uri = run(lake, capsys, "filter", "checkpoints/start", "selection:seed", "--name", "f", *QUICK)
     assert uri == "checkpoints/f/00000003"
 
 
