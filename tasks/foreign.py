@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers.utils import cached_file
 
 from models.answering import Answerer
@@ -40,8 +41,9 @@ def load_foreign(where: str) -> tuple[Blip | Answerer, Tokenizer, dict[str, Any]
     try:
         model, halves = _original(Path(where)) if is_file else _transformers(where)
         tokenizer = beside(Path(where).parent) if is_file else _hub_vocabulary(where)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        # torch names the tensors that do not fit from the second line on.
+        reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
         raise ModelError(f"{where} cannot be loaded as a BLIP ({reason})") from error
     if tokenizer.vocab_size != model.vocab_size:
         raise ModelError(

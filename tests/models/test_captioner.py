@@ -35,7 +35,8 @@ def test_a_caption_does_not_depend_on_its_batch_or_place(
 ) -> None:
     decoding = Decoding(method=method, prompt="a key", no_repeat_ngram=2)
     images, seeds = pixels(23), torch.arange(100, 123)
-    together = [c.text for c in generate(model, tokenizer, images, decoding, seeds)]
+    whole = generate(model, tokenizer, images, decoding, seeds)
+    together = [c.text for c in whole]
     shuffled = torch.randperm(23, generator=torch.Generator().manual_seed(1))
     for size in (1, 5, 23):
         again = [""] * 23
@@ -43,6 +44,8 @@ def test_a_caption_does_not_depend_on_its_batch_or_place(
             captions = generate(model, tokenizer, images[rows], decoding, seeds[rows])
             for row, caption in zip(rows.tolist(), captions, strict=True):
                 again[row] = caption.text
+                assert caption.logprob == pytest.approx(whole[row].logprob, rel=1e-4)
+                assert caption.n_tokens == whole[row].n_tokens
         assert again == together
     assert len(set(together)) > 1
 

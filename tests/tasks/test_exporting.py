@@ -1,5 +1,6 @@
 """What we export others load, and what others export we load, with the same scores."""
 
+import json
 import logging
 import pickle
 from dataclasses import replace
@@ -151,6 +152,36 @@ def test_a_file_cut_short_is_a_line(lake: Lake, tmp_path: Path) -> None:
     whole = (folder / PTH).read_bytes()
     (folder / PTH).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=r"model\.pth is damaged"):
+        load_model(lake, str(folder / PTH))
+
+
+def test_weights_of_another_shape_than_their_config_are_a_line(lake: Lake, tmp_path: Path) -> None:
+    folder = export(lake, "checkpoints/blip", tmp_path / "c", "captioner")
+    card = json.loads((folder / "config.json").read_text())
+    card["text_config"]["intermediate_size"] = 46
+    (folder / "config.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="cannot be loaded as a BLIP"):
+        load_model(lake, str(folder))
+
+
+def test_a_folder_cut_short_is_a_line(lake: Lake, tmp_path: Path) -> None:
+    folder = export(lake, "checkpoints/blip", tmp_path / "c", "captioner")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be loaded as a BLIP"):
+        load_model(lake, str(folder))
+
+
+def test_an_original_file_whose_tensors_do_not_fit_together_is_a_line(
+    lake: Lake, tmp_path: Path
+) -> None:
+    folder = export(lake, "checkpoints/blip", tmp_path / "o", "original")
+    state = read_state(folder / PTH)
+    state["visual_encoder.blocks.0.mlp.fc2.weight"] = torch.zeros(HEADS, 41)
+    torch.save({"model": state}, folder / PTH)
+    with pytest.raises(
+        ModelError, match=r"cannot be loaded as a BLIP \(.*size mismatch for vision"
+    ):
         load_model(lake, str(folder / PTH))
 
 
