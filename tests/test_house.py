@@ -28,7 +28,7 @@ DOORS = {
     "fastwarc": {"tasks/ingestion/warc.py"},
     "fsspec": {"tasks/storage.py", "tasks/ingestion/places.py"},
     "mlflow": {"tasks/registry.py", "tasks/tracking.py"},
-    "pyarrow.parquet": {"tasks/rows.py", "tasks/ingestion/tables.py"},
+    "pyarrow.parquet": {"tasks/row_groups.py", "tasks/rows.py", "tasks/ingestion/tables.py"},
     "webdataset": {"tasks/shards.py"},
 }
 # What a bare GPU host does not have; models/ must import without it.

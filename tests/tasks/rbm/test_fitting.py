@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from safetensors.torch import load
 from scipy.stats import multivariate_normal  # type: ignore[import-untyped]
 
 from models.rbm.partition import log_z_exact
-from tasks.curves import read_curve
 from tasks.errors import InputError, LakeError, ModelError
 from tasks.fitted import load_rbm
 from tasks.rbm.course import saved_course
@@ -85,71 +83,6 @@ def test_a_fit_that_was_killed_ends_as_one_that_was_not(lake: Lake, tmp_path: Pa
     resumed = load(lake.read_bytes("rbms/killed/rbm.safetensors"))
     for name, value in straight.items():
         assert torch.equal(value, resumed[name]), name
-
-
-def test_the_best_state_is_the_result_and_a_fit_that_no_longer_gains_ends(lake: Lake) -> None:
-    write_vectors(lake)
-    looks = list(
-        fit_rbm(lake, "long", "v", ("web",), quick(updates=5000, patience=2, ais_betas=200))
-    )
-    values = {
-        look.update: look.numbers["log_likelihood"]
-        for look in looks
-        if "log_likelihood" in look.numbers
-    }
-    best = max(values, key=lambda update: values[update])
-    metrics = load_rbm(lake, "long").metrics
-    assert (metrics["best_update"], metrics["last_update"]) == (best, max(values))
-    assert max(values) == best + 2 * 50 < 5000
-    fitted(lake, "short", updates=5000, patience=1, ais_betas=200)
-    (first, *_) = [update for update in values if values[update] > values.get(update + 50, -1e9)]
-    assert load_rbm(lake, "short").metrics["best_update"] == first
-
-
-def test_every_look_is_in_the_training_log_and_the_plots_lie_beside(lake: Lake) -> None:
-    write_vectors(lake)
-    looks = list(fit_rbm(lake, "told", "v", ("web",), quick()))
-    assert [look.update for look in looks] == [25, 50, 75, 100]
-    curve = read_curve(lake, "told")
-    for look in looks:
-        for name, value in look.numbers.items():
-            assert (look.update, value) in curve[name]
-    assert {
-        "recon_mse",
-        "free_energy_gap",
-        "grad_norm",
-        "update_ratio",
-        "samples_per_s",
-        "gemm_share",
-        "hidden_off",
-        "weight_norm_median",
-        "variance_min",
-        "dropped_rows",
-    } <= looks[0].numbers.keys()
-    assert {
-        "log_likelihood",
-        "log_z_se",
-        "ais_ess",
-        "log_z_reverse",
-        "bracket_gap",
-        "nats_over_diagonal_gaussian",
-        "nats_over_full_gaussian",
-        "nats_over_gmm20",
-        "mixing_data_noise",
-    } <= looks[1].numbers.keys()
-    for name in ("filters", "free_energy_gap", "mixing"):
-        drawing = ElementTree.fromstring(lake.read_bytes(f"fits/told/plots/{name}.svg"))
-        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
-    # Only what may be registered lies beside the machine.
-    assert lake.names("rbms/told", "") == ["rbm.json", "rbm.safetensors"]
-
-
-def test_looking_more_often_changes_no_update(lake: Lake) -> None:
-    write_vectors(lake)
-    seldom = fitted(lake, "seldom", look_every=1000, save_every=100)
-    often = fitted(lake, "often", look_every=1, save_every=100)
-    for name, value in seldom.items():
-        assert torch.equal(value, often[name]), name
 
 
 def test_a_state_of_another_device_or_a_damaged_one_is_one_line(lake: Lake) -> None:
