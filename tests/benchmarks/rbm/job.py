@@ -20,6 +20,8 @@ from models.rbm.machine import RBM
 from models.rbm.settings import Training
 from models.rbm.training import Learner
 
+# With as few chains as a tiny batch has rows, they all sit in the same mode.
+FEWEST_CHAINS = 100
 Told = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -49,7 +51,7 @@ def trained(job: dict[str, Any]) -> Told:
         job["visible"],
         method=job["method"],
         k=job["k"],
-        chains=job["batch_size"],
+        chains=max(job["batch_size"], FEWEST_CHAINS),
         learning_rate=job["learning_rate"],
     )
     learner = Learner.begin(machine, rows, how, job["seed"])

@@ -55,7 +55,7 @@ def test_bars_and_stripes_are_learnt_by_the_defaults_and_not_unlearnt() -> None:
         taught.partial_fit(rows)
         if step % 200 == 199:
             seen.append(float(made.log_likelihood(rows, log_z_exact(made)).mean()))
-    assert seen[0] < -5  # nine coins: -6.24
+    assert seen[0] < -4.5  # nine coins: -6.24
     assert -2.75 < seen[-1] < -2.5993
     assert all(ll > max(seen[: at + 1]) - 0.3 for at, ll in enumerate(seen))
     # Of each bit given the others there is less to say than of all of them at once.
