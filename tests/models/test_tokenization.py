@@ -4,7 +4,7 @@ import pytest
 import tokenizers
 import torch
 
-from models.tokenization import Tokenizer, clean_caption
+from models.tokenization import Tokenizer, clean_caption, clean_question
 
 TEXTS = ["two carrots and a key", "a red key on a table", "a dog's ball, not a cat?"] * 3
 
@@ -82,3 +82,30 @@ def test_a_prompt_opens_with_dec_and_has_no_end(tokenizer: Tokenizer) -> None:
 def test_a_foreign_vocabulary_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\[PAD\].*\[ENC\]"):
         Tokenizer(tokenizers.Tokenizer(tokenizers.models.WordPiece({"a": 0}, unk_token="a")))
+
+
+def test_questions_lose_their_marks_where_captions_part_words_at_them() -> None:
+    assert clean_question("Is the U.S. flag (#1) there?") == "is the us flag 1 there?"
+
+
+def test_a_tokenizer_json_of_bert_gives_the_vocabulary_and_another_kind_is_refused(
+    tokenizer: Tokenizer,
+) -> None:
+    assert Tokenizer.bert_json(tokenizer.to_json()).pieces.get_vocab() == (
+        tokenizer.pieces.get_vocab()
+    )
+    other = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0}, []))
+    with pytest.raises(ValueError, match="is BPE, BERT's is WordPiece"):
+        Tokenizer.bert_json(other.to_str())
+    gappy = tokenizers.Tokenizer(tokenizers.models.WordPiece({"a": 0, "b": 5}, unk_token="a"))
+    with pytest.raises(ValueError, match="the ids of its 2 pieces have gaps"):
+        Tokenizer.bert_json(gappy.to_str())
+
+
+def test_berts_layout_is_told_from_one_that_was_trained(tokenizer: Tokenizer) -> None:
+    unused = [f"[unused{n}]" for n in range(99)]
+    pieces = ["[PAD]", *unused, "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]
+    vocabulary = {piece: n for n, piece in enumerate(pieces)}
+    model = tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]")
+    assert Tokenizer.bert_json(tokenizers.Tokenizer(model).to_str()).kind == "bert"
+    assert tokenizer.kind == "trained"
