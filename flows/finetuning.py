@@ -4,8 +4,10 @@ from prefect import flow
 
 from flows.dispatch import job_task
 from flows.environment import this_machine
+from flows.quality import require_sound
 from flows.runs import contents, exact, run_name
 from flows.training import followed
+from tasks.catalogue.verdicts import Override
 from tasks.finetuning import stage
 from tasks.finetuning.settings import Finetuning
 from tasks.storage import Lake
@@ -38,6 +40,7 @@ def finetuning(
     captioning: Finetuning | None = None,
     filtering: Finetuning | None = None,
     lake: str = "",
+    overrides: tuple[Override, ...] = (),
 ) -> dict[str, str]:
     """Finetune both models of CapFilt from the same start.
 
@@ -47,6 +50,7 @@ def finetuning(
         captioning: settings of the captioner.
         filtering: settings of the filter.
         lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
+        overrides: gates that may fail, each with who takes it on and why.
 
     Returns:
         The addresses of the `captioner` and of the `filter`.
@@ -58,6 +62,7 @@ def finetuning(
     seen = contents(opened, selections)
     writer = run_name("captioner", words, begun, seen)
     judge = run_name("filter", match, begun, seen)
+    require_sound(opened, writer, selections, overrides)
     return {
         "captioner": captioner(opened, writer, begun, selections, words),
         "filter": caption_filter(opened, judge, begun, selections, match),

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from flows.dispatch import job_task
 from flows.environment import person, revision, this_machine
 from tasks.catalogue.gates import GateResult, check_gates, require
-from tasks.catalogue.verdicts import Check
+from tasks.catalogue.verdicts import Check, Override
+from tasks.ingestion.planning import RUN as INGESTED
 from tasks.report.report import write_report
 from tasks.storage import Lake
 
@@ -55,6 +56,38 @@ def require_gates(lake: Lake, check: Check) -> None:
     """
     named, results = _checked(lake, check)
     require(results, named.overrides)
+
+
+def require_sound(
+    lake: Lake, run: str, selections: Sequence[str], overrides: Sequence[Override]
+) -> None:
+    """Stop a training that was started by itself when the gates of what it reads have failed.
+
+    Inside a pipeline they have been judged already.
+
+    Raises:
+        GateFailed: names the gate, its number and its limits.
+    """
+    if runtime.flow_run.parent_flow_run_id:
+        return
+    cards = [lake.read_json(f"selections/{name}/selection.json") for name in selections]
+    made = [card.get("how", {}) for card in cards]
+    batches = {batch for how in made for batch in how.get("batches", ())}
+    runs = {
+        run
+        for how in made
+        for run in (*how.get("caption_runs", ()), how.get("score_run"), how.get("rbm_run"))
+        if run
+    }
+    require_gates(
+        lake,
+        Check(
+            run=run,
+            batches=tuple(sorted(batches)),
+            runs=(INGESTED, *selections, *sorted(runs)),
+            overrides=tuple(overrides),
+        ),
+    )
 
 
 def _checked(lake: Lake, check: Check) -> tuple[Check, list[GateResult]]:

@@ -24,7 +24,7 @@ named (
     ('G10', 'distinct', 'Synthetic texts that are distinct', 0.50, 0.10, null, null, 100, null, null, 'a captioner that says the same of everything'),
     ('G10', 'pairs since', 'Distinct pairs of words, as a share of those in the last green run', 0.80, null, null, null, 100, 'pairs', 'ratio', 'a captioner that says less than it did'),
     ('G10', 'words', 'Words a synthetic text', 5, 3, null, null, 100, null, null, 'a captioner that breaks off'),
-    ('G11', 'psi', 'Population stability index of a signal against the last green run', null, null, 0.10, 0.25, 500, null, null, 'the source has changed; thresholds may no longer fit'),
+    ('G11', 'psi', 'Population stability index of a signal against the last green run', null, null, 0.10, 0.25, 200, null, null, 'the source has changed; thresholds may no longer fit'),
     ('G12', 'languages', 'Share of web texts whose language changed since the last green run', null, null, 0.10, 0.30, 100, null, null, 'the source has changed'),
     ('G13', 'auc', 'AUC of the filter on texts whose truth is known', 0.90, 0.80, null, null, 100, null, null, '0.5 is chance'),
     ('G13', 'auc since', 'Change of that AUC since the last green run', -0.03, null, null, null, 100, 'auc', 'difference', 'the filter got worse'),
@@ -39,7 +39,7 @@ named (
     ('G17', 'fullest', 'Pictures of the fullest shard, against its batch''s median', null, null, 1.50, null, 1, null, null, 'a fat shard skews training'),
     ('G17', 'empty', 'Shards without a picture', null, null, null, 0, 1, null, null, 'an empty shard skews training, and its fetch has failed'),
     ('G18', 'no numbers', 'RBM scores that are no number', null, null, null, 0, 1, null, null, 'embeddings or machine broke'),
-    ('G18', 'surprising', 'Pairs with a free energy above the 99th percentile of the last green run', null, null, 0.03, 0.10, 500, null, null, 'embeddings or machine broke'),
+    ('G18', 'surprising', 'Pairs with a free energy above the 99th percentile of the last green run', null, null, 0.03, 0.10, 100, null, null, 'embeddings or machine broke'),
     ('G19', 'cost', 'Work a thousand selected texts, against the plan''s budget', null, null, 1.5, 3, 1, null, null, 'the run costs more than it may'),
     ('G19', 'cost since', 'Work a thousand selected texts, against the last green run', null, null, 1.5, null, 1, 'seconds', 'ratio', 'the run costs more than it did'),
     ('G19', 'pace since', 'Rows a second of a stage, against the last green run', 0.70, null, null, null, 1, 'pace', 'ratio', 'a stage has become slow')

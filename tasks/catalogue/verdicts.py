@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.errors import InputError
+from tasks.errors import InputError, LakeError
 from tasks.rows import fingerprint, table_of, write_rows
 from tasks.storage import Lake
 
@@ -127,9 +127,28 @@ class Check:
 
 
 def read_checks(lake: Lake) -> list[dict[str, Any]]:
-    """Return the records of all checks, the earliest first."""
-    records = [lake.read_json(path) for path in lake.glob(f"{FOLDER}/*/verdict.json")]
+    """Return the records of all checks, the earliest first.
+
+    Raises:
+        LakeError: one is damaged, or is no record of a check.
+    """
+    records = [_read(lake, path) for path in lake.glob(f"{FOLDER}/*/verdict.json")]
     return sorted(records, key=lambda one: (one["checked_at"], one["id"]))
+
+
+def _read(lake: Lake, path: str) -> dict[str, Any]:
+    try:
+        found = lake.read_json(path)
+    except ValueError as error:
+        found, told = {}, str(error)
+    else:
+        told = "it is another thing"
+    if not isinstance(found, dict) or not {*CHECKS.names, "overrides"} <= found.keys():
+        raise LakeError(
+            f"{path} of {lake.root} is no record of a check ({told}); remove its folder and run "
+            "the quality stage again"
+        )
+    return found
 
 
 def check_tables(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, pa.Table]:

@@ -8,7 +8,10 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from tasks import rows
-from tests.lakes import Painted, new_lake, write_batch
+from tasks.selection import Selection, select
+from tasks.storage import open_lake
+from tests.gate_lakes import sentence
+from tests.lakes import Painted, Text, new_lake, write_batch
 from tests.stand import Stand, eventually
 
 pytestmark = pytest.mark.slow
@@ -22,7 +25,12 @@ def half_lost(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> str:
     lake = new_lake(tmp_path_factory.mktemp("lake"))
     gone = rows.Outcome.DNS
     pictures = [
-        Painted(name=f"p{n}", outcome=gone if n % 2 else rows.Outcome.KEPT) for n in range(101)
+        Painted(
+            name=f"p{n}",
+            texts=[Text(text=sentence(n), itm=None)],
+            outcome=gone if n % 2 else rows.Outcome.KEPT,
+        )
+        for n in range(101)
     ]
     write_batch(lake, "web", pictures, per_shard=101)
     check = {"overrides": [{"gate": "G2", "why": REASON, "who": "a tester"}]}
@@ -38,7 +46,7 @@ def half_lost(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> str:
 def artifact(client: SyncPrefectClient, key: str) -> Any:
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
     found = client.read_artifacts(artifact_filter=wanted)
-    return max(found, key=lambda one: one.created).data
+    return max(found, key=lambda one: str(one.created)).data
 
 
 def test_the_verdicts_are_a_table_on_the_runs_page(
@@ -66,3 +74,15 @@ def test_an_event_tells_what_failed_and_who_took_it_on(
     assert event["payload"]["failed"] == ["G2"]
     assert event["payload"]["standing"] == []
     assert event["payload"]["overrides"] == [{"gate": "G2", "who": "a tester", "why": REASON}]
+
+
+def test_a_training_that_is_started_by_itself_stops_at_a_failed_gate(
+    half_lost: str, stand: Stand
+) -> None:
+    lake = open_lake(half_lost)
+    card = select(lake, Selection(policy="raw", batches=("web",)))
+    arguments = ("--param", f"selections={json.dumps([card.id])}", "--param", f'lake="{half_lost}"')
+    stopped = stand.prefect("deployment", "run", "pretraining/pretraining", "--watch", *arguments)
+    assert stopped.returncode != 0
+    assert "gate G2 fail" in stopped.stdout + stopped.stderr
+    assert not lake.exists("checkpoints")

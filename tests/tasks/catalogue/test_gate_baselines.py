@@ -17,7 +17,7 @@ from tests.gate_lakes import COUNT, healthy, of_measure, sentence
 from tests.lakes import CAPTIONER, FILTER, RBM, Painted, Text, key_of, new_lake, write_batch
 from tests.selecting import blip
 
-MANY = 600  # a drift may fail on five hundred
+MANY = 600  # a drift may fail on two hundred
 
 
 def batch_of(lake: Lake, batch: str, change: Callable[[int], Painted], count: int = COUNT) -> None:

@@ -9,7 +9,7 @@ from tasks import rows
 from tasks.catalogue.building import build_catalogue, open_catalogue
 from tasks.catalogue.gates import check_gates, require
 from tasks.catalogue.verdicts import Check, Override, read_checks
-from tasks.errors import GateFailed
+from tasks.errors import GateFailed, LakeError
 from tasks.storage import Lake
 from tests.gate_lakes import of_measure
 from tests.lakes import Painted, new_lake, write_batch
@@ -68,6 +68,21 @@ def test_an_override_that_was_taken_back_counts_no_longer(lake: Lake) -> None:
         require(results)
     # That it was there once stays known.
     assert [len(one["overrides"]) for one in read_checks(lake)] == [1, 0]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"id": "a-run"}', ""])
+def test_a_damaged_record_is_one_line_and_the_old_catalogue_stays(
+    tmp_path: Path, content: str
+) -> None:
+    lake = new_lake(tmp_path)
+    check_gates(lake, Check(run="a-run"))
+    before = lake.read_bytes("quality.duckdb")
+    (path,) = lake.glob("verdicts/*/verdict.json")
+    lake.local_path(path).write_text(content)
+    with pytest.raises(LakeError, match="is no record of a check") as caught:
+        build_catalogue(lake)
+    assert "\n" not in str(caught.value)
+    assert lake.read_bytes("quality.duckdb") == before
 
 
 def test_an_override_that_was_not_needed_says_so(lake: Lake) -> None:

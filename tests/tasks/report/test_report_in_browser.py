@@ -95,6 +95,30 @@ def test_the_first_stop_of_the_keyboard_skips_to_the_numbers(page: Page, address
     assert page.value("document.activeElement.getAttribute('href')") == "#content"
 
 
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_the_index_is_whole_at_every_width_and_leads_to_the_report(
+    page: Page, address: str, width: int
+) -> None:
+    page.errors.clear()
+    index = address.replace("a-run/report.html", "index.html")
+    page.open(index, width=width)
+    assert page.value("document.documentElement.scrollWidth") <= width
+    assert page.value("document.querySelector('td a').href") == address
+    assert page.errors == []
+
+
+def test_each_figure_opens_the_sql_that_made_it(page: Page, address: str) -> None:
+    page.open(address)
+    figures = page.value("document.querySelectorAll('figure').length")
+    opened = page.value(
+        "[...document.querySelectorAll('figure .query')].filter(e => {"
+        " e.querySelector('summary').click();"
+        " return e.open && e.id.startsWith('sql-') && e.querySelector('code').checkVisibility() &&"
+        " e.textContent.includes('select') || e.textContent.includes('from'); }).length"
+    )
+    assert opened == figures > 25
+
+
 def test_every_picture_of_the_page_can_be_taken(page: Page, address: str, tmp_path: Path) -> None:
     page.open(address)
     page.picture(tmp_path / "page.png")
