@@ -41,8 +41,17 @@ def content(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
         for name in {row["table_name"] for row in tables} - {"build", "source_file"}:
             columns = "* exclude (checked_at)" if name == "gate_result" else "*"
             rows = database.ask(f'select {columns} from "{name}" order by all')
-            found[name] = [tuple(row.values()) for row in rows]
+            found[name] = sorted(
+                (tuple(settled(value) for value in row.values()) for row in rows), key=repr
+            )
     return found
+
+
+def settled(value: Any) -> Any:
+    """Return a value without the last digits of numbers: a mean's depend on the order of rows."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    return [settled(one) for one in value] if isinstance(value, list) else value
 
 
 def built(lake: Lake) -> dict[str, Any]:
