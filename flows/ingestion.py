@@ -9,8 +9,8 @@ from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import Machine, this_machine
 from tasks.ingestion import duplicates, stage, workers
 from tasks.ingestion.display import showing
-from tasks.ingestion.planning import RUN, STAGE, candidates_left
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources.planning import RUN, STAGE, candidates_left
 from tasks.storage import Commit, Lake, Shard
 
 GROUP = 8  # shards of a task on a cluster: minutes of work

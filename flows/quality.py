@@ -11,7 +11,7 @@ from flows.dispatch import job_task
 from flows.environment import person, revision, this_machine
 from tasks.catalogue.gates import GateResult, check_gates, require
 from tasks.catalogue.verdicts import Check, Override
-from tasks.ingestion.planning import RUN as INGESTED
+from tasks.ingestion.sources.planning import RUN as INGESTED
 from tasks.report.report import write_report
 from tasks.storage import Lake
 

@@ -17,3 +17,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def lake(tmp_path: Path) -> Lake:
     """A lake in which nothing has run yet; files of tests that need more have their own."""
     return open_lake(str(tmp_path / "lake"), create=True)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: gzip's hold the time, and processes must agree on names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None

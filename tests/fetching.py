@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from tasks.ingestion.fetch import Fetcher
-from tasks.ingestion.fetched import Fetched
+from tasks.ingestion.fetching.fetch import Fetcher
+from tasks.ingestion.fetching.fetched import Fetched
 from tasks.ingestion.loop import run
 from tasks.ingestion.settings import Ingestion
 from tests.web import Answer, web

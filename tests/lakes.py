@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks import rows
-from tasks.ingestion.signals import image_signals
+from tasks.ingestion.pictures.signals import image_signals
 from tasks.ingestion.texts import text_signals
 from tasks.storage import Lake, Shard, open_lake
 

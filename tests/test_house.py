@@ -17,18 +17,22 @@ MAX_LINES = 300
 # Which files may import a library; a library that is not listed may be used anywhere its floor may.
 DOORS = {
     "aiohttp": {
-        "tasks/ingestion/answers.py",
-        "tasks/ingestion/connections.py",
-        "tasks/ingestion/failures.py",
-        "tasks/ingestion/fetch.py",
-        "tasks/ingestion/guard.py",
+        "tasks/ingestion/fetching/answers.py",
+        "tasks/ingestion/fetching/connections.py",
+        "tasks/ingestion/fetching/failures.py",
+        "tasks/ingestion/fetching/fetch.py",
+        "tasks/ingestion/fetching/guard.py",
     },
     "altair": {"tasks/report/charts.py"},
     "duckdb": {"tasks/database.py"},
-    "fastwarc": {"tasks/ingestion/warc.py"},
-    "fsspec": {"tasks/storage.py", "tasks/ingestion/places.py"},
+    "fastwarc": {"tasks/ingestion/sources/warc.py"},
+    "fsspec": {"tasks/storage.py", "tasks/ingestion/sources/places.py"},
     "mlflow": {"tasks/registry.py", "tasks/tracking.py"},
-    "pyarrow.parquet": {"tasks/row_groups.py", "tasks/rows.py", "tasks/ingestion/tables.py"},
+    "pyarrow.parquet": {
+        "tasks/row_groups.py",
+        "tasks/rows.py",
+        "tasks/ingestion/sources/tables.py",
+    },
     "webdataset": {"tasks/shards.py"},
 }
 # What a bare GPU host does not have; models/ must import without it.

@@ -229,7 +229,7 @@ def planted_counts(truth: Iterable[Planted]) -> dict[str, int]:
 def truth_rows(facts: SiteFacts) -> list[dict[str, Any]]:
     """Return the rows of the TRUTH table, keys as ingestion makes them."""
     # Imported here: the site can be built where the crawler's libraries are not.
-    from tasks.ingestion.urls import normalise
+    from tasks.ingestion.sources.urls import normalise
 
     rows = []
     for line in read_lines(facts.truth_path):

@@ -11,8 +11,8 @@ import torch
 from tasks import rows
 from tasks.errors import InputError, LakeError
 from tasks.evaluation.leakage import Prints, prints_of
-from tasks.ingestion.signals import image_signals
-from tasks.ingestion.urls import BadUrlError, normalise
+from tasks.ingestion.pictures.signals import image_signals
+from tasks.ingestion.sources.urls import BadUrlError, normalise
 from tasks.pictures import Picture
 from tasks.storage import Lake, open_lake
 

@@ -17,7 +17,7 @@ from tasks.errors import InputError
 from tasks.evaluation.annotations import read_text
 from tasks.evaluation.files import file_pictures, file_prints, open_folder
 from tasks.evaluation.leakage import Prints, batch_prints
-from tasks.ingestion.urls import BadUrlError, normalise
+from tasks.ingestion.sources.urls import BadUrlError, normalise
 from tasks.pictures import Picture, shard_pictures
 from tasks.storage import Lake
 

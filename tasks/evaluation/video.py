@@ -38,7 +38,7 @@ from tasks.evaluation.retrieval import (
     shortlist,
 )
 from tasks.inference import inference, shared_model
-from tasks.ingestion.signals import image_signals
+from tasks.ingestion.pictures.signals import image_signals
 from tasks.metrics.bootstrap import Measure, estimates
 from tasks.pictures import Picture
 from tasks.progress import track

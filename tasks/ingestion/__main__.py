@@ -21,11 +21,11 @@ from tasks.errors import InputError
 from tasks.ingestion import footprint
 from tasks.ingestion.display import showing
 from tasks.ingestion.options import add_options, settings_from_options
-from tasks.ingestion.places import kind_of
-from tasks.ingestion.planning import RUN, STAGE, candidates_left
-from tasks.ingestion.retrying import retry_source
-from tasks.ingestion.sampling import estimate, sampled
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources.places import kind_of
+from tasks.ingestion.sources.planning import RUN, STAGE, candidates_left
+from tasks.ingestion.sources.retrying import retry_source
+from tasks.ingestion.sources.sampling import estimate, sampled
 from tasks.ingestion.spellings import in_our_words
 from tasks.ingestion.stage import plan
 from tasks.ingestion.summary import Summary, summarise

@@ -17,8 +17,8 @@ from tasks import rows
 from tasks.database import Database
 from tasks.errors import LakeError
 from tasks.ingestion.dedup import COMPARED, LOOKED_AT, find_twins
-from tasks.ingestion.planning import RUN, STAGE
 from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.sources.planning import RUN, STAGE
 from tasks.rows import TextSource
 from tasks.storage import Commit, Lake, Shard
 

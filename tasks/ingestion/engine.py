@@ -16,16 +16,16 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from tasks.errors import CapliftError
-from tasks.ingestion.budget import Budget
-from tasks.ingestion.fetch import Fetcher
-from tasks.ingestion.fetched import Fetched
-from tasks.ingestion.images import Picture, stored_picture
-from tasks.ingestion.planning import RUN, STAGE, Planned
+from tasks.ingestion.fetching.budget import Budget
+from tasks.ingestion.fetching.fetch import Fetcher
+from tasks.ingestion.fetching.fetched import Fetched
+from tasks.ingestion.pictures.images import Picture, stored_picture
 from tasks.ingestion.recording import OpenShard
 from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.sources.planning import RUN, STAGE, Planned
+from tasks.ingestion.sources.warc import warc_body
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.verifying import further_hash, mismatch
-from tasks.ingestion.warc import warc_body
 from tasks.rows import Outcome
 from tasks.storage import Lake, Shard
 

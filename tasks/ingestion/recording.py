@@ -13,15 +13,15 @@ from typing import Any
 
 from tasks import rows
 from tasks.disk import writable
-from tasks.ingestion import planning
-from tasks.ingestion.additional import for_json
-from tasks.ingestion.fetched import Fetched
-from tasks.ingestion.images import Picture
-from tasks.ingestion.planning import RUN, STAGE, Planned
-from tasks.ingestion.plans import plan_of
+from tasks.ingestion.fetching.fetched import Fetched
+from tasks.ingestion.pictures.images import Picture
 from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.sources import planning
+from tasks.ingestion.sources.additional import for_json
+from tasks.ingestion.sources.planning import RUN, STAGE, Planned
+from tasks.ingestion.sources.plans import plan_of
+from tasks.ingestion.sources.urls import host_of
 from tasks.ingestion.texts import text_signals
-from tasks.ingestion.urls import host_of
 from tasks.rows import Outcome
 from tasks.shards import ShardWriter
 from tasks.storage import Commit, Lake, Shard

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
-from tasks.ingestion.additional import check_names
-from tasks.ingestion.places import TABLES
-from tasks.ingestion.policy import OPT_OUT_DIRECTIVES
+from tasks.ingestion.fetching.policy import OPT_OUT_DIRECTIVES
+from tasks.ingestion.sources.additional import check_names
+from tasks.ingestion.sources.places import TABLES
 
 RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop", "fixed")
 DECODE_MODES = ("fast", "hq", "area")

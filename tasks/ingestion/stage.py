@@ -8,16 +8,16 @@ import logging
 from collections.abc import Iterator
 
 from tasks.errors import InputError
-from tasks.ingestion import planning
-from tasks.ingestion.additional import AdditionalColumns
-from tasks.ingestion.archives import archive_candidates
-from tasks.ingestion.candidates import Candidate
-from tasks.ingestion.columns import Columns
-from tasks.ingestion.pages import page_candidates
-from tasks.ingestion.plans import plan_of
-from tasks.ingestion.retrying import failed_candidates
 from tasks.ingestion.settings import Ingestion, Source
-from tasks.ingestion.tables import table_candidates
+from tasks.ingestion.sources import planning
+from tasks.ingestion.sources.additional import AdditionalColumns
+from tasks.ingestion.sources.archives import archive_candidates
+from tasks.ingestion.sources.candidates import Candidate
+from tasks.ingestion.sources.columns import Columns
+from tasks.ingestion.sources.pages import page_candidates
+from tasks.ingestion.sources.plans import plan_of
+from tasks.ingestion.sources.retrying import failed_candidates
+from tasks.ingestion.sources.tables import table_candidates
 from tasks.storage import Lake, Shard
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks import rows
-from tasks.ingestion.planning import RUN
+from tasks.ingestion.sources.planning import RUN
 from tasks.ingestion.tally import Tally
 from tasks.rows import Outcome
 from tasks.storage import Lake

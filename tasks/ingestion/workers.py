@@ -20,8 +20,8 @@ from typing import Any
 from tasks.errors import LakeError
 from tasks.ingestion.engine import Engine, reason_of
 from tasks.ingestion.loop import run
-from tasks.ingestion.planning import RUN, STAGE
 from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.sources.planning import RUN, STAGE
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.worker import NEXT, reporting
 from tasks.storage import Lake, Shard

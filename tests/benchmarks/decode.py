@@ -28,13 +28,13 @@ import tests
 tests.__path__ = [str(Path(__file__).resolve().parents[1])]
 
 from tasks.commands import run_command  # noqa: E402
-from tasks.ingestion.decoding import Raster, decode, in_srgb  # noqa: E402
-from tasks.ingestion.encoding import encoded  # noqa: E402
-from tasks.ingestion.formats.reading import read_header  # noqa: E402
-from tasks.ingestion.images import stored_picture  # noqa: E402
-from tasks.ingestion.resizing import scaled, shrink_factor, target_size  # noqa: E402
+from tasks.ingestion.pictures.decoding import Raster, decode, in_srgb  # noqa: E402
+from tasks.ingestion.pictures.encoding import encoded  # noqa: E402
+from tasks.ingestion.pictures.formats.reading import read_header  # noqa: E402
+from tasks.ingestion.pictures.images import stored_picture  # noqa: E402
+from tasks.ingestion.pictures.resizing import scaled, shrink_factor, target_size  # noqa: E402
+from tasks.ingestion.pictures.signals import image_signals  # noqa: E402
 from tasks.ingestion.settings import DECODE_MODES, Ingestion  # noqa: E402
-from tasks.ingestion.signals import image_signals  # noqa: E402
 from tests.benchmarks.ingest.corpus import Drawn, corpus, digest_of  # noqa: E402
 
 RIVAL = "img2dataset's way"

@@ -22,7 +22,8 @@ import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from tasks.ingestion import hashes, signals, texts  # noqa: E402
+from tasks.ingestion import texts  # noqa: E402
+from tasks.ingestion.pictures import hashes, signals  # noqa: E402
 from tests.benchmarks.ingest.corpus import corpus  # noqa: E402
 
 FOLDER = ROOT / ".bench" / "ingest" / "corpus"

@@ -63,7 +63,7 @@ def test_a_concept_keeps_its_share_and_rare_ones_are_never_crowded_out(lake: Lak
     rare = one_text("rare", "the dogs watched a lighthouse", itm=0.9)
     write_batch(lake, "web", [*dogs, rare])
     kept = chosen(lake, "concept_cap", texts_per_concept=3)
-    # Of "dogs" the first three in an order drawn by ids, and the only "lighthouse" whatever its place.
+    # Of "dogs" the first three in an order drawn by ids; the only "lighthouse" whatever its place.
     assert "the dogs watched a lighthouse" in kept
     assert len(kept) in (3, 4)
     assert len(chosen(lake, "concept_cap")) == 8

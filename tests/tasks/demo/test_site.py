@@ -14,7 +14,7 @@ from tasks.demo.facts import MANIFEST, SiteFacts, read_lines
 from tasks.demo.planting import Site
 from tasks.demo.site import build_site
 from tasks.errors import InputError
-from tasks.ingestion.candidates import read_page
+from tasks.ingestion.sources.candidates import read_page
 
 HOW = Site(pictures=401, seed_pictures=13, evaluation_pictures=17, per_page=7, port=18037)
 

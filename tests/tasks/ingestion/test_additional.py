@@ -16,8 +16,8 @@ import pytest
 
 from tasks import rows
 from tasks.errors import InputError
-from tasks.ingestion.retrying import retry_source
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources.retrying import retry_source
 from tasks.ingestion.stage import plan
 from tasks.ingestion.workers import ingest
 from tasks.storage import Lake

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.ingestion.addresses import NORMAL, Address, address_of
-from tasks.ingestion.urls import BadUrlError, forward_slashed, normalise
+from tasks.ingestion.fetching.addresses import NORMAL, Address, address_of
+from tasks.ingestion.sources.urls import BadUrlError, forward_slashed, normalise
 
 PARTS = st.lists(
     st.sampled_from(

@@ -18,11 +18,11 @@ from PIL import Image
 
 from tasks import rows
 from tasks.errors import InputError
-from tasks.ingestion.blurring import Box, blurred, boxes_of
-from tasks.ingestion.images import stored_picture
-from tasks.ingestion.plans import read_plan
-from tasks.ingestion.retrying import retry_source
+from tasks.ingestion.pictures.blurring import Box, blurred, boxes_of
+from tasks.ingestion.pictures.images import stored_picture
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources.plans import read_plan
+from tasks.ingestion.sources.retrying import retry_source
 from tasks.ingestion.stage import plan
 from tasks.ingestion.workers import ingest
 from tasks.storage import Lake

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from tasks.ingestion.budget import Budget
-from tasks.ingestion.fetch import Fetcher
-from tasks.ingestion.fetched import Fetched
+from tasks.ingestion.fetching.budget import Budget
+from tasks.ingestion.fetching.fetch import Fetcher
+from tasks.ingestion.fetching.fetched import Fetched
 from tasks.ingestion.loop import run
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.ingestion.budget import Budget, Hold
+from tasks.ingestion.fetching.budget import Budget, Hold
 
 
 async def settled(task: "asyncio.Task[None]") -> bool:

@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from tasks.ingestion import candidates
-from tasks.ingestion.candidates import Candidate, read_page
-from tasks.ingestion.charset import decoded
 from tasks.ingestion.settings import Ingestion
+from tasks.ingestion.sources import candidates
+from tasks.ingestion.sources.candidates import Candidate, read_page
+from tasks.ingestion.sources.charset import decoded
 
 PAGE = "http://a.org/x/page.html"
 

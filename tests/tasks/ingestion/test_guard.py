@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasks.ingestion import guard
-from tasks.ingestion.guard import GuardedResolver, is_public
+from tasks.ingestion.fetching import guard
+from tasks.ingestion.fetching.guard import GuardedResolver, is_public
 from tasks.ingestion.loop import run
 from tasks.rows import Outcome
 from tests.fetching import BODY, fetched, fetched_together, quick

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tasks.ingestion import hosts
-from tasks.ingestion.fetched import Fetched
-from tasks.ingestion.hosts import BURST, Breakers, Host, Hosts
+from tasks.ingestion.fetching import hosts
+from tasks.ingestion.fetching.fetched import Fetched
+from tasks.ingestion.fetching.hosts import BURST, Breakers, Host, Hosts
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
 from tests.fetching import BODY, OPENED, fetched, fetched_together, quick

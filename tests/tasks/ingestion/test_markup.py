@@ -6,8 +6,8 @@ import re
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from tasks.ingestion import markup
-from tasks.ingestion.markup import Tag, tokens
+from tasks.ingestion.sources import markup
+from tasks.ingestion.sources.markup import Tag, tokens
 
 # Pieces that a page may be made of in any order; no tables, whose content a browser moves.
 PIECES = (

@@ -14,7 +14,7 @@ import zlib
 import brotli
 import pytest
 
-from tasks.ingestion.unpacking import PackedError, unpacked
+from tasks.ingestion.fetching.unpacking import PackedError, unpacked
 from tasks.rows import Outcome
 from tests.fetching import BODY, fetched, one, quick
 from tests.web import Answer, web

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError
-from tasks.ingestion.additional import AdditionalColumns
-from tasks.ingestion.columns import Columns
-from tasks.ingestion.tables import table_candidates
+from tasks.ingestion.sources.additional import AdditionalColumns
+from tasks.ingestion.sources.columns import Columns
+from tasks.ingestion.sources.tables import table_candidates
 
 URL = "http://a.org/1.jpg"
 LONG = "word " * 100_000

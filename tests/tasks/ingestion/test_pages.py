@@ -9,8 +9,8 @@ import fsspec
 import pytest
 
 from tasks.errors import InputError
-from tasks.ingestion.pages import page_candidates
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources.pages import page_candidates
 from tests.web import Answer, web
 
 HOW = Ingestion(allow_private_hosts=("127.0.0.1",), timeout_s=2.0, retries=0)
@@ -50,7 +50,7 @@ def test_a_trap_of_endless_links_ends_at_the_limit() -> None:
 
 
 def test_a_trap_of_ever_new_links_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.ingestion.pages.MAX_KNOWN", 7)
+    monkeypatch.setattr("tasks.ingestion.sources.pages.MAX_KNOWN", 7)
     links = "".join(f'<a href="{n}.html">{n}</a>' for n in range(100))
     with web({"/": html(f'<img src="a.jpg">{links}')}) as site:
         assert names([f"{site.url}/"]) == ["a.jpg"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.ingestion.images import stored_picture
+from tasks.ingestion.pictures.images import stored_picture
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
 from tests.crafted import (

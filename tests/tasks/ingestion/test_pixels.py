@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tasks.ingestion.images import stored_picture
+from tasks.ingestion.pictures.images import stored_picture
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
 from tests.crafted import (

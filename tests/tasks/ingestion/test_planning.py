@@ -9,9 +9,9 @@ import pytest
 
 from tasks import rows
 from tasks.errors import InputError, LakeError
-from tasks.ingestion import planning, plans, spilling
-from tasks.ingestion.candidates import Candidate
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources import planning, plans, spilling
+from tasks.ingestion.sources.candidates import Candidate
 from tasks.storage import Lake, Shard
 
 SOURCE = Source(batch="web", tables=("t.csv",))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.ingestion.policy import OPT_OUT_DIRECTIVES, forbids, reserves, retry_after_s
-from tasks.ingestion.warc import opted_out
+from tasks.ingestion.fetching.policy import OPT_OUT_DIRECTIVES, forbids, reserves, retry_after_s
+from tasks.ingestion.sources.warc import opted_out
 from tasks.rows import Outcome
 from tests.fetching import BODY, one, quick
 from tests.web import Answer

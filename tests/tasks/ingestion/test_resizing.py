@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tasks.errors import InputError
-from tasks.ingestion.formats.reading import read_header
-from tasks.ingestion.images import Picture, stored_picture
-from tasks.ingestion.resizing import shrink_factor, target_size
+from tasks.ingestion.pictures.formats.reading import read_header
+from tasks.ingestion.pictures.images import Picture, stored_picture
+from tasks.ingestion.pictures.resizing import shrink_factor, target_size
 from tasks.ingestion.settings import Ingestion
 from tasks.rows import Outcome
 from tests.crafted import frames, saved

@@ -10,9 +10,9 @@ import pytest
 
 from tasks import rows
 from tasks.errors import InputError
-from tasks.ingestion.retrying import retry_source
-from tasks.ingestion.sampling import estimate, sampled
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources.retrying import retry_source
+from tasks.ingestion.sources.sampling import estimate, sampled
 from tasks.ingestion.stage import plan
 from tasks.ingestion.summary import summarise
 from tasks.ingestion.tally import Tally

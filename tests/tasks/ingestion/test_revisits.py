@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tasks import rows
-from tasks.ingestion import spilling
-from tasks.ingestion.archives import archive_candidates
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources import spilling
+from tasks.ingestion.sources.archives import archive_candidates
 from tasks.ingestion.stage import plan
 from tasks.ingestion.workers import ingest
 from tasks.storage import Lake

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tasks.ingestion import robots
-from tasks.ingestion.fetched import Fetched
-from tasks.ingestion.robots import Robots, refusal
-from tasks.ingestion.rules import Rules
+from tasks.ingestion.fetching import robots
+from tasks.ingestion.fetching.fetched import Fetched
+from tasks.ingestion.fetching.robots import Robots, refusal
+from tasks.ingestion.fetching.rules import Rules
 from tasks.rows import Outcome
 from tests.fetching import BODY, fetched, fetched_together, quick
 from tests.web import Answer, web

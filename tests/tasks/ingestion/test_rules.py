@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.ingestion.rules import Rules
+from tasks.ingestion.fetching.rules import Rules
 
 
 def allows(text: str, target: str = "/a/b.jpg", agent: str = "caplift") -> bool:

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks import rows
-from tasks.ingestion.hashes import without_border
-from tasks.ingestion.signals import at_one_scale, image_signals
+from tasks.ingestion.pictures.hashes import without_border
+from tasks.ingestion.pictures.signals import at_one_scale, image_signals
 
 Array = NDArray[Any]
 SIZES = [(97, 131), (256, 191), (171, 256), (43, 67)]

@@ -20,7 +20,7 @@ from tests.web import Answer, web
 # A process that trusts other authorities from its start, as a person in a company would have it.
 FETCH = """
 import json, sys
-from tasks.ingestion.fetch import Fetcher
+from tasks.ingestion.fetching.fetch import Fetcher
 from tasks.ingestion.loop import run
 from tasks.ingestion.settings import Ingestion
 

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import InputError
-from tasks.ingestion import tables, urls
-from tasks.ingestion.columns import Columns
-from tasks.ingestion.guard import is_public
-from tasks.ingestion.places import kind_of
-from tasks.ingestion.tables import table_candidates
-from tasks.ingestion.urls import BadUrlError, normalise
+from tasks.ingestion.fetching.guard import is_public
+from tasks.ingestion.sources import tables, urls
+from tasks.ingestion.sources.columns import Columns
+from tasks.ingestion.sources.places import kind_of
+from tasks.ingestion.sources.tables import table_candidates
+from tasks.ingestion.sources.urls import BadUrlError, normalise
 from tasks.rows import key_of
 from tests.watched import reading_threads
 

@@ -11,11 +11,11 @@ import fsspec
 import pytest
 
 from tasks.errors import InputError
-from tasks.ingestion import plans
-from tasks.ingestion.archives import archive_candidates
 from tasks.ingestion.settings import Ingestion, Source
+from tasks.ingestion.sources import plans
+from tasks.ingestion.sources.archives import archive_candidates
+from tasks.ingestion.sources.warc import warc_body
 from tasks.ingestion.stage import plan
-from tasks.ingestion.warc import warc_body
 from tasks.rows import Outcome
 from tasks.storage import Lake
 from tests.archives import answer, links, page, picture, record, write_archive
