@@ -28,16 +28,8 @@ LOG_VAR_RANGE = (-5.0, 3.0)
 class RBM(nn.Module):
     """A machine with `n_visible` visible and `n_hidden` hidden units; float64 unless told.
 
-    Args:
-        n_visible: V, all columns of all groups for softmax visibles.
-        n_hidden: H.
-        visible: kind of the visible units.
-        hidden: kind of the hidden units.
-        categories: columns of each group of softmax visibles, 0 for other kinds.
-        dtype: of the parameters.
-
-    Raises:
-        ValueError: there is no such machine.
+    Softmax visibles come in groups of `categories` columns, all counted in `n_visible`; other kinds
+    have 0. A machine that cannot be is a ValueError.
     """
 
     def __init__(

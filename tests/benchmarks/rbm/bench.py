@@ -166,7 +166,7 @@ def table(rows: Sequence[Row], title: str) -> Table:
     drawn = Table(title=title)
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
-        drawn.add_column(name.replace("_", " "))
+        drawn.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         drawn.add_row(*(_told(row.get(name, "-")) for name in names))
     return drawn
@@ -206,7 +206,9 @@ def main(arguments: Sequence[str]) -> None:
         )
     if given.only != "speed":
         found["quality"] = list(quality(ROOT / ".bench" / "rbm", given.seconds, given.seeds))
-        console.print(table(found["quality"], f"after {given.seconds:g} CPU-seconds of PCD-1"))
+        told = [{name: row[name] for name in row if name != "digits"} for row in found["quality"]]
+        title = f"{found['quality'][0]['digits']}: after {given.seconds:g} CPU-seconds of PCD-1"
+        console.print(table(told, title))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1))
 

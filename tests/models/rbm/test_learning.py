@@ -45,6 +45,7 @@ def bars_and_stripes() -> Tensor:
     return torch.stack([way.flatten() for line in lines for way in (line, line.T)])
 
 
+@pytest.mark.slow
 def test_bars_and_stripes_are_learnt_by_the_defaults_and_not_unlearnt() -> None:
     # The entropy of the 16 rows is 2.5993. A constant rate, or the wrong divisor, ends below -4.
     rows = bars_and_stripes().float()
