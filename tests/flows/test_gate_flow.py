@@ -8,6 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from tasks import rows
+from tasks.catalogue.verdicts import read_checks
 from tasks.selection import Selection, select
 from tasks.storage import open_lake
 from tests.gate_lakes import sentence
@@ -84,5 +85,8 @@ def test_a_training_that_is_started_by_itself_stops_at_a_failed_gate(
     arguments = ("--param", f"selections={json.dumps([card.id])}", "--param", f'lake="{half_lost}"')
     stopped = stand.prefect("deployment", "run", "pretraining/pretraining", "--watch", *arguments)
     assert stopped.returncode != 0
-    assert "gate G2 fail" in stopped.stdout + stopped.stderr
+    assert "finished in state 'Failed'" in stopped.stdout
+    last = read_checks(lake)[-1]
+    assert last["run"].startswith("pretraining-")
+    assert last["failed"] == ["G2"]
     assert not lake.exists("checkpoints")
