@@ -27,7 +27,7 @@ Visible = Literal["gaussian", "bernoulli", "softmax"]
 Hidden = Literal["bernoulli", "relu", "gaussian"]
 LOG_2PI = math.log(2 * math.pi)
 # Below about -88 probabilities are denormal numbers in float32, with which a matrix product takes
-# a hundred times as long; this one is 4e-18.
+# ten times as long; this one is 4e-18.
 LEAST_PULL = -40.0
 
 
