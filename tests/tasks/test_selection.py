@@ -148,7 +148,7 @@ def test_a_threshold_that_makes_no_sense_is_refused(setting: str, value: float) 
 
 
 def test_an_unknown_policy_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="blip, datacomp_basic"):
+    with pytest.raises(InputError, match="blip, blip2, concept_cap, datacomp_basic"):
         Selection(policy="blop")
 
 
