@@ -96,14 +96,8 @@ def evaluate(
         return done
     for name in how.java:
         program(name)  # before the work: else its absence is found after it
-    exam = (
-        held_out_benchmark(how.benchmark, how.max_images)
-        if how.benchmark
-        else held_out_batch(lake, batch, how.max_images)
-    )
-    gallery = exam.gallery
-    references = [words_of_all([gallery.texts[u] for u in own]) for own in gallery.captions]
-    task = _Task(lake, loaded, exam, references, how)
+    task = _task(lake, loaded, batch, how)
+    exam, gallery, references = task.exam, task.gallery, task.references
     written = _written(task)
     said = [words(one.text) for one in written]
     measures = caption_measures(said, references, exam.domains)
@@ -130,6 +124,17 @@ def evaluate(
     write_report(lake, report, _pictures(gallery, written, neighbours), measures)
     log.info("%s: %d images of %s in %.0f s", run, report.images, exam.name, report.seconds)
     return read_report(lake, run)  # what a later call gets, to the last tuple that JSON has not
+
+
+def _task(lake: Lake, loaded: LoadedModel, batch: str, how: Evaluation) -> _Task:
+    exam = (
+        held_out_benchmark(how.benchmark, how.max_images)
+        if how.benchmark
+        else held_out_batch(lake, batch, how.max_images)
+    )
+    gallery = exam.gallery
+    references = [words_of_all([gallery.texts[u] for u in own]) for own in gallery.captions]
+    return _Task(lake, loaded, exam, references, how)
 
 
 def _written(task: _Task) -> list[Caption]:

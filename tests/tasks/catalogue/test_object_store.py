@@ -1,21 +1,19 @@
 """A lake on an object store has its catalogue there: read by fsspec, put whole, built upon."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-import boto3
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from moto.server import ThreadedMotoServer
 
 from tasks.catalogue.building import CATALOGUE, build_catalogue, open_catalogue
 from tasks.errors import LakeError
 from tasks.selection import select
 from tasks.storage import Lake, open_lake
 from tests.lakes import Painted, Text, new_lake, write_batch
+from tests.object_store import empty_bucket
 from tests.selecting import GOOD, blip
 
 
@@ -33,19 +31,11 @@ class OtherStore(MemoryFileSystem):
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anyone")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    # A file system of this test's own: fsspec keeps those of earlier addresses.
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    made = boto3.resource("s3").create_bucket(Bucket=f"lakes-{uuid.uuid4().hex}")
-    yield f"s3://{made.name}/lake"
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    server.stop()
+    with empty_bucket(monkeypatch) as made:
+        # A file system of this test's own: fsspec keeps those of earlier addresses.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        yield f"s3://{made.name}/lake"
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 @pytest.fixture

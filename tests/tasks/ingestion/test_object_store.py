@@ -4,33 +4,22 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.gated_site import GatedSite, gated_site
+from tests.object_store import empty_bucket
 from tests.stand import ROOT
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An S3 on loopback with an empty bucket."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anyone")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    # Of its own name: two servers of one process share what they store.
-    made = boto3.resource("s3").create_bucket(Bucket=f"pictures-{uuid.uuid4().hex}")
-    yield made
-    server.stop()
+    with empty_bucket(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
