@@ -65,9 +65,15 @@ class Answerer(nn.Module):
         read = self.text.project_image(self.question.encode(ids, mask, seen))
         return ImageKeys(read, visible=mask[:, None, None, :])
 
-    def decode_hidden(self, ids: Tensor, keys: ImageKeys, cache: Cache | None = None) -> Tensor:
+    def decode_hidden(
+        self,
+        ids: Tensor,
+        keys: ImageKeys,
+        cache: Cache | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """Read answers from left to right with their questions: (N, L) to (N, L, Wt)."""
-        return self.text.decode(ids, keys, cache)
+        return self.text.decode(ids, keys, cache, wanted)
 
     def language_logits(self, hidden: Tensor) -> Tensor:
         """Map hidden states (..., Wt) to next-token logits (..., V)."""
@@ -86,7 +92,7 @@ def token_losses(
 ) -> Tensor:
     """Return float (N, L): the cross-entropy of each token, 0 where the target is -100."""
     scored = targets != IGNORED
-    logits = model.language_logits(model.decode_hidden(ids, keys)[scored]).float()
+    logits = model.language_logits(model.decode_hidden(ids, keys, wanted=scored)[scored]).float()
     losses = F.cross_entropy(
         logits, targets[scored], label_smoothing=label_smoothing, reduction="none"
     )

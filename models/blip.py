@@ -143,9 +143,18 @@ class Blip(nn.Module):
         hidden = self.text.encode(ids, mask, keys, first_only=True)
         return torch.as_tensor(self.match_head(hidden[:, 0]))
 
-    def decode_hidden(self, ids: Tensor, keys: ImageKeys, cache: Cache | None = None) -> Tensor:
-        """Read text from left to right with the image: (N, L) to (N, L, Wt)."""
-        return self.text.decode(ids, keys, cache)
+    def decode_hidden(
+        self,
+        ids: Tensor,
+        keys: ImageKeys,
+        cache: Cache | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """Read text from left to right with the image: (N, L) to (N, L, Wt).
+
+        `wanted`, bool (N, L), says which places are used: nothing is computed behind the last.
+        """
+        return self.text.decode(ids, keys, cache, wanted)
 
     def language_logits(self, hidden: Tensor) -> Tensor:
         """Map hidden states (..., Wt) to next-token logits (..., V)."""
@@ -162,7 +171,7 @@ class Blip(nn.Module):
         Returns:
             float (N, L, V); rows of padding are zero.
         """
-        logits = self.language_logits(self.decode_hidden(ids, keys))
+        logits = self.language_logits(self.decode_hidden(ids, keys, wanted=mask))
         return logits.masked_fill(~mask[..., None], 0.0)
 
     @torch.no_grad()

@@ -63,8 +63,14 @@ class Writer(Protocol):
     @property
     def device(self) -> torch.device: ...  # noqa: D102
 
-    def decode_hidden(self, ids: Tensor, keys: ImageKeys, cache: Cache | None = None) -> Tensor:
-        """Read (N, L) ids from left to right: float (N, L, W)."""
+    def decode_hidden(
+        self,
+        ids: Tensor,
+        keys: ImageKeys,
+        cache: Cache | None = None,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """Read (N, L) ids from left to right: float (N, L, W); see `TextStack.decode`."""
         ...
 
     def language_logits(self, hidden: Tensor) -> Tensor:

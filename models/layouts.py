@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.presets import Shape
-from models.text import Role
+from models.text_layers import Role
 
 Half = Literal["captioner", "filter"]
 Kind = Literal["captioner", "filter", "answerer"]

@@ -233,8 +233,8 @@ def _write(
     model: Blip, batch: Batch, keys: ImageKeys, label_smoothing: float, ranks: Ranks
 ) -> Tensor:
     """Return the language loss; only places with a target pay for the vocabulary's matrix."""
-    hidden = model.decode_hidden(batch.dec_ids, keys)
     scored = batch.targets != IGNORED
+    hidden = model.decode_hidden(batch.dec_ids, keys, wanted=scored)
     loss = language_loss(
         model.language_logits(hidden[scored]), batch.targets[scored], label_smoothing
     )

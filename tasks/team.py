@@ -22,7 +22,7 @@ from models.answering import Answerer
 from models.blip import Blip
 from models.momentum import Momentum
 from models.ranks import ALONE, Ranks
-from models.text import Mlp
+from models.text_layers import Mlp
 from models.vision import Block
 from tasks.commands import OURS
 from tasks.errors import InputError, ModelError
