@@ -5,6 +5,7 @@ it. A caption is called noise when the matching head gives it less than one half
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +76,12 @@ class FilterQuality:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """A caption whose truth is known, with its signals."""
+class Judged:
+    """A caption whose truth is known, with its signals: `itm_probability` at least."""
 
     noise: str
     is_noise: bool
-    signals: dict[str, float | None]
+    signals: Mapping[str, float | None]
 
 
 def filter_quality(
@@ -95,7 +96,7 @@ def filter_quality(
     """
     truth = rows.read_rows(lake, f"truth/{batch}.parquet").to_pylist()
     known = {(row["key"], _plain(row["text"])): row for row in truth}
-    judged: list[_Judged] = []
+    judged: list[Judged] = []
     unknown = 0
     for shard in lake.planned(batch):
         for key, text, signals in _scored(lake, score_run, shard):
@@ -103,13 +104,13 @@ def filter_quality(
             if row is None:
                 unknown += 1
             else:
-                judged.append(_Judged(row["noise"], row["is_noise"], signals))
+                judged.append(Judged(row["noise"], row["is_noise"], signals))
     if not judged:
         raise LakeError(
             f"none of the {unknown} captions that {score_run} scored in batch {batch} is in "
             f"truth/{batch}.parquet of {lake.root}; was the site built again after it was crawled?"
         )
-    return _report(judged, score_run, batch, threshold, unknown)
+    return quality_of(judged, score_run, batch, threshold, unknown)
 
 
 def _plain(text: str) -> str:
@@ -132,12 +133,21 @@ def _scored(lake: Lake, run: str, shard: Shard) -> list[tuple[str, str, dict[str
     ]
 
 
-def _report(
-    judged: list[_Judged], score_run: str, batch: str, threshold: float, unknown: int
+def quality_of(
+    judged: Sequence[Judged], score_run: str, batch: str, threshold: float, unknown: int = 0
 ) -> FilterQuality:
+    """Count what calling a caption noise below a threshold gets right.
+
+    Args:
+        judged: captions whose truth is known.
+        score_run: whose scores.
+        batch: of which pictures.
+        threshold: of `itm_probability`.
+        unknown: scored captions whose truth is not known.
+    """
     clean = [one for one in judged if not one.is_noise]
     wrong = [one for one in judged if one.is_noise]
-    by_kind: dict[str, list[_Judged]] = defaultdict(list)
+    by_kind: dict[str, list[Judged]] = defaultdict(list)
     for one in wrong:
         by_kind[one.noise].append(one)
     called = Counter(
@@ -163,7 +173,7 @@ def _report(
     )
 
 
-def _kind(own: list[_Judged], clean: list[_Judged], threshold: float) -> KindQuality:
+def _kind(own: Sequence[Judged], clean: Sequence[Judged], threshold: float) -> KindQuality:
     found = Counter(
         probability < threshold
         for one in own
@@ -182,12 +192,13 @@ def _harmonic(one: float | None, other: float | None) -> float | None:
     return 2 * one * other / (one + other) if one + other else 0.0
 
 
-def _aucs(clean: list[_Judged], wrong: list[_Judged]) -> dict[str, float]:
+def _aucs(clean: Sequence[Judged], wrong: Sequence[Judged]) -> dict[str, float]:
     """Return the AUC of each signal that both classes have."""
     found: dict[str, float] = {}
     for name, sign in SIGNALS.items():
         values: list[list[Any]] = [
-            [v for one in group if (v := one.signals[name]) is not None] for group in (clean, wrong)
+            [v for one in group if (v := one.signals.get(name)) is not None]
+            for group in (clean, wrong)
         ]
         if all(values):
             scores = torch.tensor(values[0] + values[1], dtype=torch.float64) * sign

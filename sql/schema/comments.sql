@@ -16,6 +16,7 @@ of_table (table_name, comment) as (
     ('sample_final', 'One row a caption and selection, with scores and verdict; the views read it.'),
     ('truth', 'What is known of planted pictures: the right text, and what was done to it.'),
     ('truth_label', 'The web captions whose truth is known.'),
+    ('canary', 'What the filter of every capfilt job said of pairs whose truth is known beforehand.'),
     ('training', 'The numbers of training runs, step by step.'),
     ('rule', 'The rules of this catalogue''s version, in the order in which they give the reason.'),
     ('gate', 'The gates with their measures and limits.'),
@@ -306,11 +307,19 @@ of_column (column_name, comment) as (
     ('robust_z', 'distance from the median, in deviations estimated from the median absolute one'),
     ('right_text', 'what the text should have been'),
     ('noise', 'what was planted; none is a sound pair'),
-    ('is_noise', 'a model should not learn this text from this picture')
+    ('is_noise', 'a model should not learn this text from this picture'),
+    ('canary', 'which known pairs: shipped, or a table with the hash of its texts and pictures'),
+    ('noise_found', 'noise that the filter calls noise')
 ),
 
 of_one (table_name, column_name, comment) as (
     values
+    ('v_canary', 'n_noise', 'wrong texts'),
+    ('v_canary', 'n_clean', 'right texts'),
+    ('v_canary', 'noise_precision', 'of the texts that the filter calls noise, the share that is'),
+    ('v_canary', 'noise_recall', 'share of the noise that the filter calls noise'),
+    ('v_canary', 'clean_kept_rate', 'share of right texts that the filter does not call noise'),
+    ('v_canary', 'auc', 'share of pairs of a right and a wrong text that ITM puts in the right order'),
     ('sample', 'status', 'img2dataset''s status: success, failed_to_download or failed_to_resize'),
     ('gate_result', 'status', 'pass, warn, fail, or not measured'),
     ('v_gate_status', 'status', 'pass, warn, fail, or not measured'),

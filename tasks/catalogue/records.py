@@ -118,6 +118,7 @@ IN_OUT = {
     "duplicates": ("pictures", "pictures"),
     "captioning": ("pictures", "captions"),
     "scoring": ("scores", "scores"),
+    "canary": ("pairs", "pairs"),
     "selection": ("captions", "selected"),
     "embedding": ("vectors", "vectors"),
     "rbm": ("pairs", "pairs"),

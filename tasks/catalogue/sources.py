@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import rows
+from tasks.canary.record import CANARIES
 from tasks.errors import LakeError
 from tasks.storage import FORMAT, Lake
 
@@ -77,6 +78,7 @@ ROWS = (
         "selections/{selection}/{batch}/{shard}.parquet",
         rows.SELECTIONS,
     ),
+    RowFiles("canary", "raw_canary", "canaries/{run}/{batch}/{shard}.parquet", CANARIES),
     RowFiles("truth", "raw_truth", "truth/{batch}.parquet", rows.TRUTH, "name"),
     RowFiles("training", "raw_training", "metrics/{run}.parquet", TRAINING, "name"),
 )

@@ -5,18 +5,13 @@ file_name, filename, file or path) and one with its class
 folders    <images>/<class>/picture.jpg, as ImageNet comes; no table is needed
 """
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tasks import rows
 from tasks.errors import InputError
-from tasks.evaluation.annotations import read_text
 from tasks.evaluation.files import file_pictures, file_prints, open_folder
 from tasks.evaluation.leakage import Prints, batch_prints
+from tasks.evaluation.tables import read_table
 from tasks.ingestion.sources.urls import BadUrlError, normalise
 from tasks.pictures import Picture, shard_pictures
 from tasks.storage import Lake
@@ -103,7 +98,7 @@ def _of_batch(lake: Lake, where: Labels) -> dict[str, tuple[Picture, str]]:
 def _of_table(where: Labels) -> dict[str, str]:
     """Return the class of each picture by its key, or by its file's name."""
     found: dict[str, str] = {}
-    for row in _rows(where.table):
+    for row in read_table(where.table, "labels"):
         column = next((name for name in NAMED if row.get(name)), None)
         told = row.get(where.column)
         if column is None or told == "" or not isinstance(told, str | int | float):
@@ -123,20 +118,6 @@ def _key(url: str) -> str:
         return rows.key_of(normalise(url))
     except BadUrlError:
         return rows.key_of(url)
-
-
-def _rows(path: str) -> Iterator[Mapping[str, Any]]:
-    content = read_text(path).lstrip("\ufeff")
-    try:
-        if content.lstrip().startswith("["):
-            yield from json.loads(content)
-        elif content.lstrip().startswith("{"):
-            yield from (json.loads(line) for line in content.splitlines() if line.strip())
-        else:
-            mark = "\t" if "\t" in content.split("\n", 1)[0] else ","
-            yield from csv.DictReader(io.StringIO(content), delimiter=mark)
-    except (ValueError, csv.Error) as error:
-        raise InputError(f"{path} is no table of labels ({error!s:.100})") from error
 
 
 def _of_folders(place: Lake) -> dict[str, str]:

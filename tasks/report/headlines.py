@@ -11,7 +11,8 @@ ASKED = (
     ("keep-rates", ("source", "synthetic"), "keep_rate", "of synthetic texts kept"),
     ("filter-truth", ("noise", "all"), "noise_precision", "of dropped texts are wrong"),
     ("filter-truth", ("noise", "all"), "noise_recall", "of wrong texts dropped"),
-    ("auc", ("signal", "itm_probability"), "auc", "AUC of ITM on the canary"),
+    ("auc", ("signal", "itm_probability"), "auc", "AUC of ITM on texts of known truth"),
+    ("canary-kinds", ("noise", "all"), "auc", "AUC of ITM on the canary"),
 )
 BEST = (("score-cider-d", "CIDEr-D"), ("score-itm-ir-r1", "text to picture R@1"))
 

@@ -3,6 +3,7 @@
 from tasks.report import drawings
 from tasks.report.figures import Figure, Section, figure_for_each
 from tasks.report.missing import (
+    NO_CANARY,
     NO_EVALUATION,
     NO_MACHINE,
     NO_RBM,
@@ -106,6 +107,21 @@ CANARY = Section(
             reading="Share of right texts among those of about this probability; on the dashed "
             "line both are the same.",
             draw=drawings.calibration,
+        ),
+        Figure(
+            name="canary-kinds",
+            title="The canary, by kind of noise",
+            statement="reports/canary",
+            reading="Pairs whose truth is known beforehand, judged in the same job by the same "
+            "filter: the shipped ones are of drawings, or your own. Below 0.5 is called noise.",
+            missing=NO_CANARY,
+        ),
+        Figure(
+            name="canary-jobs",
+            title="The canary in every capfilt job",
+            statement="reports/canary_jobs",
+            reading="Precision and recall of calling a pair noise, job by job.",
+            missing=NO_CANARY,
         ),
         Figure(
             name="canary-runs",
