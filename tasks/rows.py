@@ -274,7 +274,11 @@ def readable(lake: Lake, relative: str) -> Iterator[Any]:
         raise LakeError(
             f"{relative} is missing in {lake.root}; run the stage that writes it first"
         ) from error
-    except (pa.ArrowInvalid, KeyError) as error:
+    except (pa.ArrowInvalid, KeyError, OSError) as error:
+        # Of a page that cannot be decompressed Arrow says so by a bare OSError; those of disks and
+        # networks have a number or a type of their own, and may pass by themselves.
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise
         raise LakeError(
             f"{relative} in {lake.root} is not a readable Parquet file ({error}); remove it with "
             "its commit record and run its stage again"

@@ -4,6 +4,7 @@ Files may together be larger than memory: `VectorFiles` reads them a piece at a 
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from tasks.storage import Lake
 SIDES = ("image_embedding", "text_embedding")
 ROWS_AT_ONCE = 4096
 KEY_BUCKETS = 1000
+KEY = re.compile("[0-9a-f]{20}")
 
 
 def vectors_schema(width: int) -> pa.Schema:
@@ -156,6 +158,8 @@ def read_vectors(
 
 def _width(footer: Footer) -> int:
     """Return E as the file's schema has it."""
+    if footer.schema.get_field_index("key") < 0:
+        raise InputError(f"key of {footer.path} is missing, so no picture can be held out by it")
     widths = []
     for name in SIDES:
         place = footer.schema.get_field_index(name)
@@ -190,6 +194,16 @@ def pairs_of(table: Any) -> Tensor:
 
 
 def held_out(keys: Sequence[str], share: float) -> Tensor:
-    """Say of each row, by its picture's key alone, whether it is kept from training."""
+    """Say of each row, by its picture's key alone, whether it is kept from training.
+
+    Raises:
+        InputError: a key is not 20 hex digits.
+    """
+    wrong = [key for key in keys if not KEY.fullmatch(str(key))][:1]
+    if wrong:
+        raise InputError(
+            f"{wrong[0]!r} is no picture's key, which has 20 hex digits: write keys as "
+            "tasks.rows.key_of makes them of an address"
+        )
     places = [int(key[:12], 16) % KEY_BUCKETS for key in keys]
     return torch.tensor([place < share * KEY_BUCKETS for place in places], dtype=torch.bool)

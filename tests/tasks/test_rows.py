@@ -43,6 +43,24 @@ def test_a_missing_a_damaged_and_a_foreign_file_are_one_line_each(lake: Lake) ->
         rows.read_rows(lake, "t.parquet", ["key", "phash"])
 
 
+def test_a_page_that_was_overwritten_is_one_line_and_a_network_that_fails_is_not(
+    lake: Lake,
+) -> None:
+    texts = [{**TWINS[0], "key": f"{number}" * 17} for number in range(997)]
+    rows.write_rows(lake, "t.parquet", rows.table_of(texts, rows.DUPLICATES))
+    path = Path(lake.path("t.parquet"))
+    content = bytearray(path.read_bytes())
+    content[30:90] = bytes(60)
+    path.write_bytes(content)
+    with pytest.raises(LakeError, match=r"t\.parquet in .* is not a readable Parquet file"):
+        rows.read_rows(lake, "t.parquet")
+    # What may pass by itself keeps its type, so that it is tried again.
+    with pytest.raises(TimeoutError), rows.readable(lake, "t.parquet"):
+        raise TimeoutError("the store does not answer")
+    with pytest.raises(OSError, match="No space"), rows.readable(lake, "t.parquet"):
+        raise OSError(28, "No space left on device")
+
+
 def test_what_was_added_since_a_file_was_written_reads_as_null(lake: Lake) -> None:
     table = rows.table_of(TWINS, rows.DUPLICATES)
     rows.write_rows(lake, "old.parquet", table.drop_columns(["keeper_batch"]))
