@@ -4,15 +4,18 @@ from prefect import flow, unmapped
 
 from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import this_machine
-from flows.runs import exact, run_name
-from tasks import capfilt as stage
+from flows.runs import exact
+from tasks.capfilt import settings, stage
+from tasks.capfilt.naming import named_job
+from tasks.errors import LakeError
 
 CAPTIONER = "models:/caplift-captioner@champion"
 FILTER = "models:/caplift-filter@champion"
-INGESTED = "ingestion"  # the run whose captions are the web's and the humans' own texts
+INGESTED = settings.INGESTED
+# A task's worth: batches are refilled from shard to shard within it, each shard commits alone.
+SHARDS_A_TASK = 16
 
-caption_shard = shard_task("caption {shard}")(stage.caption_shard)
-score_shard = shard_task("score {shard}")(stage.score_shard)
+capfilt_group = shard_task("capfilt {shards}")(stage.capfilt_group)
 
 
 @flow(name="capfilt", task_runner=runner(gpu=True))
@@ -20,7 +23,7 @@ def capfilt(
     batch: str,
     captioner: str = CAPTIONER,
     filter_model: str = FILTER,
-    how: stage.CapFilt | None = None,
+    how: settings.CapFilt | None = None,
     lake: str = "",
 ) -> dict[str, str]:
     """Caption every picture of a batch and score every text it has.
@@ -34,23 +37,23 @@ def capfilt(
 
     Returns:
         The batch, and the names of the runs that hold its `captions` and its `scores`.
+
+    Raises:
+        LakeError: a shard could not be read; the others are done.
     """
     machine = this_machine()
     opened = machine.open_lake(lake)
-    settings = how or stage.CapFilt()
     shards = opened.planned(batch)
-    writer, judge = exact(opened, captioner), exact(opened, filter_model)
-    captions = run_name("captions", settings, writer)
-    scores = run_name("scores", settings, judge, captions)
-    fixed = (unmapped(settings), unmapped(machine.device))
+    addresses = (exact(opened, captioner), exact(opened, filter_model))
+    job = named_job(opened, how or settings.CapFilt(), *addresses)
+    groups = [shards[at : at + SHARDS_A_TASK] for at in range(0, len(shards), SHARDS_A_TASK)]
     with placed(gpu=True):
-        written = caption_shard.map(
-            unmapped(opened), unmapped(captions), shards, unmapped(writer), *fixed
+        done = capfilt_group.map(unmapped(opened), unmapped(job), groups, unmapped(machine.device))
+        reports = finished(done, f"groups of shards of {batch} captioned and scored")
+    spoilt = [report for group in reports for report in group if report.spoilt]
+    if spoilt:
+        raise LakeError(
+            f"{len(spoilt)} shards of {batch} could not be read and are in quarantine, the first "
+            f"is {spoilt[0].shard}: {spoilt[0].spoilt}"
         )
-        finished(written, f"shards of {batch} captioned")
-        runs = unmapped((INGESTED, captions))
-        judged = score_shard.map(
-            unmapped(opened), unmapped(scores), shards, runs, unmapped(judge), *fixed
-        )
-        finished(judged, f"shards of {batch} scored")
-    return {"batch": batch, "captions": captions, "scores": scores}
+    return {"batch": batch, "captions": job.captions, "scores": job.scores}

@@ -14,7 +14,7 @@ from flows.ports import LOOPBACK, require_free
 from flows.runs import run_name
 from flows.summary import summary_path
 from flows.telling import tell, told_to
-from tasks.capfilt import CapFilt
+from tasks.capfilt.settings import CapFilt
 from tasks.catalogue.verdicts import Override
 from tasks.demo.facts import PORT, SiteFacts, check_port, write_truth
 from tasks.demo.gimp import GimpSite, build_gimp_site

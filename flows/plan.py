@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tasks.capfilt import CapFilt
+from tasks.capfilt.settings import CapFilt
 from tasks.catalogue.verdicts import Override
 from tasks.errors import InputError
 from tasks.evaluation.settings import Evaluation

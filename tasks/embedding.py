@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.matcher import MAX_LENGTH
 from tasks import rows
-from tasks.capfilt import by_picture, shard_captions
+from tasks.capfilt.opening import by_picture, shard_captions
 from tasks.checkpoints import LoadedModel
 from tasks.errors import InputError
 from tasks.inference import over_pictures, shared_model

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TypeVar
 
@@ -14,8 +13,9 @@ from torch import Tensor
 from models.preprocessing import pixels_for
 from tasks.checkpoints import LoadedAnswerer, LoadedModel, load_model, resolved
 from tasks.errors import ModelError
+from tasks.feeding import Batch, Feeding, Squares, fed
 from tasks.jobs import check_device
-from tasks.pictures import Picture, read_pictures
+from tasks.pictures import Picture
 from tasks.storage import Lake
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,9 @@ MODELS_HELD = 2
 _loading = threading.Lock()
 
 
-def shared_model(lake: Lake, uri: str, device: str, half: str = "") -> LoadedModel:
+def shared_model(
+    lake: Lake, uri: str, device: str, half: str = "", dtype: torch.dtype = torch.float32
+) -> LoadedModel:
     """Return the model at an address, loaded once a process.
 
     Addresses that can move (a run, an alias) are looked up each time, so a long-lived worker uses
@@ -39,6 +41,7 @@ def shared_model(lake: Lake, uri: str, device: str, half: str = "") -> LoadedMod
         uri: any address that `load_model` takes.
         device: where the weights go.
         half: "captioner" or "filter": what it will be used for.
+        dtype: what the weights are kept and multiplied in.
 
     Raises:
         ModelError: there is no such model or device, or it was imported without weights for
@@ -48,7 +51,7 @@ def shared_model(lake: Lake, uri: str, device: str, half: str = "") -> LoadedMod
     address, stamp = resolved(lake, uri)
     # Two threads that start together would otherwise each load it.
     with _loading:
-        loaded = _held(lake, address, stamp, device)
+        loaded = _held(lake, address, stamp, device, dtype)
     halves = loaded.facts.get("halves", [half])
     if half and half not in halves:
         raise ModelError(
@@ -59,8 +62,10 @@ def shared_model(lake: Lake, uri: str, device: str, half: str = "") -> LoadedMod
 
 
 @lru_cache(maxsize=MODELS_HELD)
-def _held(lake: Lake, uri: str, _: str, device: str) -> LoadedModel:
-    return load_model(lake, uri, device)
+def _held(lake: Lake, uri: str, _: str, device: str, dtype: torch.dtype) -> LoadedModel:
+    loaded = load_model(lake, uri, device)
+    loaded.model.to(dtype)
+    return loaded
 
 
 @contextlib.contextmanager
@@ -80,8 +85,8 @@ def over_pictures(
 ) -> list[Result]:
     """Apply `work` to pictures and what goes with each, in batches; the order stays.
 
-    The next batch is read and decoded while the device works on this one. When the device runs out
-    of memory the batch is halved, for good, and the work goes on.
+    The next batches are read and decoded while the device works on this one. When the device runs
+    out of memory the batch is halved, for good, and the work goes on.
 
     Args:
         lake: where the tars are.
@@ -94,64 +99,75 @@ def over_pictures(
         One result an item.
 
     Raises:
+        LakeError: a picture cannot be read.
         ModelError: not even one picture fits the device's memory.
     """
+    vision, device = loaded.model.shape.vision, loaded.model.device
+    how = Feeding(
+        batch_size=batch_size,
+        sizes=(vision.image_size,),
+        device=device,
+        on_device=False,
+        decoders=torch.get_num_threads(),
+    )
+
+    def seen(squares: Squares, some: list[Item]) -> list[Result]:
+        with inference(device.type):
+            return work(pixels_for(vision, squares.of(vision.image_size)), some)
+
     results: list[Result] = []
-    limit = batch_size
-    for part, squares in _decoded_ahead(lake, items, loaded, batch_size):
-        at = 0
-        while at < len(part):
-            some = slice(at, at + limit)
-            done = _attempt(loaded, squares[some], [item for _, item in part[some]], work)
-            if done is not None:
-                results += done
-                at += limit
-            elif limit == 1:
-                raise ModelError(
-                    f"one picture does not fit the memory of {loaded.model.device}; close what "
-                    "else runs there, or use a smaller model or max_length"
-                )
-            else:
-                limit = max(1, limit // 2)
-                torch.cuda.empty_cache()
-                log.warning("out of device memory: going on with %d pictures a batch", limit)
+    portions = Portions(batch_size, device)
+    for batch in fed(lake, items, how):
+        for _, error in batch.spoilt:
+            raise error
+        results += portions.each(batch, seen)
     return results
 
 
-def _attempt(
-    loaded: LoadedModel | LoadedAnswerer,
-    squares: Tensor,
-    items: list[Item],
-    work: Callable[[Tensor, list[Item]], list[Result]],
-) -> list[Result] | None:
-    """Do one batch; None when the device's memory was not enough."""
-    device = loaded.model.device
-    try:
-        with inference(device.type):
-            images = squares.to(device, non_blocking=True)
-            return work(pixels_for(loaded.model.shape.vision, images), items)
-    except torch.OutOfMemoryError:
-        # Nothing is kept here: while the exception lives, so do the tensors of its frames.
-        return None
+class Portions:
+    """How much goes to the device at once: less, for good, each time its memory does not do."""
 
+    def __init__(self, limit: int, device: torch.device) -> None:
+        self.limit, self._device = limit, device
 
-def _decoded_ahead(
-    lake: Lake,
-    items: Sequence[tuple[Picture, Item]],
-    loaded: LoadedModel | LoadedAnswerer,
-    batch_size: int,
-) -> Iterator[tuple[Sequence[tuple[Picture, Item]], Tensor]]:
-    """Yield batches of items with their squares, reading one batch ahead."""
-    size = loaded.model.shape.vision.image_size
-    parts = [items[at : at + batch_size] for at in range(0, len(items), batch_size)]
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = [
-            pool.submit(read_pictures, lake, [picture for picture, _ in part], size)
-            for part in parts[:1]
-        ]
-        for number, part in enumerate(parts):
-            squares = waiting.pop().result()
-            for later in parts[number + 1 : number + 2]:
-                pictures = [picture for picture, _ in later]
-                waiting.append(pool.submit(read_pictures, lake, pictures, size))
-            yield part, squares
+    def each(
+        self, batch: Batch[Item], work: Callable[[Squares, list[Item]], list[Result]]
+    ) -> list[Result]:
+        """Do a batch, in as many portions as it takes; one result an item.
+
+        Raises:
+            ModelError: not even one picture fits the device's memory.
+        """
+        results: list[Result] = []
+        while len(results) < len(batch.items):
+            some = slice(len(results), len(results) + self.limit)
+            tried = batch.items[some]
+            done = self._attempt(batch.squares.part(some), tried, work)
+            if done is None:
+                self._halve(len(tried))
+            else:
+                results += done
+        return results
+
+    def _attempt(
+        self,
+        squares: Squares,
+        items: list[Item],
+        work: Callable[[Squares, list[Item]], list[Result]],
+    ) -> list[Result] | None:
+        """Do one portion; None when the device's memory was not enough."""
+        try:
+            return work(squares.to(self._device), items)
+        except torch.OutOfMemoryError:
+            # Nothing is kept here: while the exception lives, so do the tensors of its frames.
+            return None
+
+    def _halve(self, tried: int) -> None:
+        if tried == 1:
+            raise ModelError(
+                f"one picture does not fit the memory of {self._device}; close what else runs "
+                "there, or use a smaller model or max_length"
+            )
+        self.limit = max(1, tried // 2)
+        torch.cuda.empty_cache()
+        log.warning("out of device memory: going on with %d pictures a batch", self.limit)

@@ -3,6 +3,8 @@
 The rows of `web/` know where each picture's bytes lie in the tar, so any of them is one seek and
 one read away, on a disk as on an object store. A square is a plain resize of the whole picture,
 without a crop: that is BLIP's test transform, and cropping comes later, on the device.
+
+OpenCV and torch let go of the interpreter lock, so threads decode and resize at once.
 """
 
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.resizing import resized
 from tasks import rows
 from tasks.errors import LakeError
 from tasks.storage import Lake, Shard
@@ -54,21 +57,28 @@ def read_pictures(lake: Lake, pictures: Sequence[Picture], image_size: int) -> T
     Raises:
         LakeError: a tar is missing or a picture in it is damaged; the line names it.
     """
-    squares = np.empty((len(pictures), image_size, image_size, 3), dtype=np.uint8)
-    contents = _read(lake, pictures)
-
-    def fill(place: int) -> None:
-        squares[place] = _square(contents[place], pictures[place], image_size)
-
-    # OpenCV lets go of the interpreter lock, so threads do decode at once; as many as torch was
-    # allowed, which is what OMP_NUM_THREADS or a scheduler granted this process.
+    # As many threads as torch was allowed, which is what OMP_NUM_THREADS or a scheduler granted
+    # this process.
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        list(pool.map(fill, range(len(pictures))))
-    return torch.from_numpy(squares)
+        squares = list(
+            pool.map(
+                lambda found: resized(whole_picture(*found), image_size),
+                zip(read_bytes(lake, pictures), pictures, strict=True),
+            )
+        )
+    return (
+        torch.stack(squares)
+        if squares
+        else torch.empty(0, image_size, image_size, 3, dtype=torch.uint8)
+    )
 
 
-def _read(lake: Lake, pictures: Sequence[Picture]) -> list[bytes]:
-    """Read the bytes of every picture, each tar opened once and read forwards."""
+def read_bytes(lake: Lake, pictures: Sequence[Picture]) -> list[bytes]:
+    """Read the bytes of every picture, each tar opened once and read forwards.
+
+    Raises:
+        LakeError: a tar is missing.
+    """
     contents = [b""] * len(pictures)
     places = sorted(range(len(pictures)), key=lambda p: (pictures[p].tar, pictures[p].offset))
     opened, file = "", None
@@ -97,29 +107,35 @@ def _open(lake: Lake, tar: str) -> BinaryIO:
         ) from error
 
 
+def decoded(content: bytes) -> Tensor | None:
+    """Decode one picture to uint8 (H, W, 3), RGB, upright; None when the bytes are none."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # no bytes at all, or more pixels than OpenCV allows
+        return None
+    return None if pixels is None else torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
 def square_of(content: bytes, image_size: int) -> NDArray[np.uint8] | None:
     """Decode and resize one picture to uint8 (image_size, image_size, 3), RGB, upright.
 
     None when the bytes are no picture.
     """
-    decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        return None
-    height, width = decoded.shape[:2]
-    if (height, width) != (image_size, image_size):
-        # Area averaging when shrinking: OpenCV's bicubic does not filter and would alias.
-        shrinks = min(height, width) >= image_size
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        decoded = cv2.resize(decoded, (image_size, image_size), interpolation=how)
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    found = decoded(content)
+    return None if found is None else resized(found, image_size).numpy()
 
 
-def _square(content: bytes, picture: Picture, image_size: int) -> NDArray[np.uint8]:
-    square = square_of(content, image_size) if len(content) == picture.size else None
-    if square is None:
+def whole_picture(content: bytes, picture: Picture) -> Tensor:
+    """Decode what was read of a shard; as `decoded`.
+
+    Raises:
+        LakeError: it is not the whole picture that the shard's rows describe.
+    """
+    found = decoded(content) if len(content) == picture.size else None
+    if found is None:
         raise LakeError(
             f"picture {picture.key} at byte {picture.offset} of {picture.tar} cannot be decoded: "
             "the tar is not the one its rows describe; remove the shard's ingestion commit and "
             "run ingestion again"
         )
-    return square
+    return found

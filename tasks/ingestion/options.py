@@ -4,12 +4,11 @@ import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
-from tasks.ingestion.settings import Ingestion, Source
 from tasks.ingestion.spellings import listed
 
-Settings = TypeVar("Settings", Ingestion, Source)
+Settings = TypeVar("Settings")
 
 
 def described(settings: type[Any]) -> dict[str, str]:
@@ -47,7 +46,7 @@ def settings_from_options(
     Raises:
         InputError: a value is out of its range.
     """
-    known = {field.name for field in fields(settings)}
+    known = {field.name for field in fields(cast(Any, settings))}
     chosen = {name: value for name, value in given.items() if name in known}
     return settings(**{**chosen, **more})
 

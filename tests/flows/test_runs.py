@@ -26,7 +26,7 @@ from flows.embedding import embedding
 from flows.evaluation import evaluation
 from flows.finetuning import finetuning
 from models.decoding import Decoding
-from tasks.capfilt import CapFilt
+from tasks.capfilt.settings import CapFilt
 from tasks.evaluation.settings import Evaluation
 from tasks.finetuning.settings import Finetuning
 from tasks.storage import Lake

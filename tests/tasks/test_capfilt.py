@@ -16,7 +16,10 @@ from models.preprocessing import pixels_for
 from models.presets import preset
 from models.tokenization import Tokenizer
 from tasks import rows
-from tasks.capfilt import CapFilt, caption_seed, caption_shard, main, score_shard
+from tasks.capfilt.__main__ import main
+from tasks.capfilt.seeds import caption_seed
+from tasks.capfilt.settings import CapFilt
+from tasks.capfilt.stage import caption_shard, score_shard
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.commands import run_command
 from tasks.errors import InputError, LakeError

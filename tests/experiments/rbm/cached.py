@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from flows.summary import finished_summary
 from models.decoding import Decoding
 from tasks import rows
-from tasks.capfilt import CapFilt, caption_shard, score_shard
+from tasks.capfilt.settings import CapFilt
+from tasks.capfilt.stage import caption_shard, score_shard
 from tasks.embedding import Embedding, embed_shard
 from tasks.errors import InputError
 from tasks.pair_scores import score_pairs

@@ -13,7 +13,8 @@ from models.presets import preset
 from models.reranking import chosen
 from models.tokenization import Tokenizer
 from tasks import rows
-from tasks.capfilt import CapFilt, caption_shard, score_shard
+from tasks.capfilt.settings import CapFilt
+from tasks.capfilt.stage import caption_shard, score_shard
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.commands import run_command
 from tasks.errors import InputError
