@@ -1,4 +1,4 @@
-"""The arms: eight ways to choose web pairs, all of them trained on with the same human captions.
+"""The arms: seven ways to choose web pairs, all of them trained on with the same human captions.
 
 raw              every text of the web
 raw repeated     the same, and every training is twice as long: is it but more steps?
@@ -64,14 +64,10 @@ def arms_of(lake: Lake, summary: PipelineResult, how: Selection) -> list[Arm]:
     )
     believed = select(lake, web).id
     plain = select(lake, replace(web, policy="heuristics", score_run="")).id
-    counts = _card(lake, believed)["counts"]
-    best = replace(web.thresholds, itc_fraction=counts["selected"] / counts["captions"])
-    closest = select(lake, replace(web, policy="itc_top_fraction", thresholds=best)).id
     chosen = {
         RAW: ids["raw"],
         "raw repeated": ids["raw"],
         "heuristics": plain,
-        "ITC": closest,
         "filter": believed,
         "captioner": _with_synthetic(lake, ids["raw"], written),
         CAPFILT: ids["kept"],

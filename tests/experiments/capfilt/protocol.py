@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from rich.console import Console
 
 from flows.plan import Plan
-from flows.runs import run_name
+from flows.runs import contents, run_name
 from flows.summary import PipelineResult, finished_summary, read_summary
 from tasks.checkpoints import newest
 from tasks.errors import InputError, ModelError
@@ -34,14 +34,15 @@ log = logging.getLogger("tasks.experiment")
 RESULT = "experiments/capfilt.json"
 
 
-def scores_of(lake: Lake, plan: Plan, arm: Arm, seed: int, steps: int) -> Scores:
+def scores_of(lake: Lake, plan: Plan, arm: Arm, seed: int) -> Scores:
     """Train one arm from one seed and return its scores on the held-out pictures.
 
     Raises:
         ModelError: the training diverged or was stopped.
     """
-    how = replace(plan.pretraining, seed=seed, steps=steps * arm.longer)
-    run = run_name("pretraining", how, arm.selections, "experiment")
+    steps = plan.pretraining.steps * arm.longer
+    how = replace(plan.pretraining, seed=seed, steps=steps)
+    run = run_name("pretraining", how, contents(lake, arm.selections))
     for _ in track(pretrain(lake, run, arm.selections, how), f"{arm.name}, {seed}", how.steps):
         pass
     found = newest(lake, run)
@@ -69,20 +70,17 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="make experiment-capfilt", description=main.__doc__)
     parser.add_argument("lake", help="the lake of a finished demo")
     parser.add_argument("--seeds", type=int, default=3, help="trainings an arm, 2 or more")
-    parser.add_argument("--steps", type=int, default=400, help="of each training")
     parser.add_argument("--figure", default="docs/experiment-capfilt.svg")
     given = parser.parse_args(arguments)
     if given.seeds < 2:
         raise InputError(f"seeds is {given.seeds}; a spread needs 2 or more")
-    if given.steps < 1:
-        raise InputError(f"steps is {given.steps}; it is 1 or more")
     lake = open_lake(given.lake)
     plan, summary = finished_demo(lake)
     arms = arms_of(lake, summary, plan.selection)
     found: dict[str, list[Scores]] = {arm.name: [] for arm in arms}
-    for seed in range(1, given.seeds + 1):
+    for seed in range(plan.pretraining.seed, plan.pretraining.seed + given.seeds):
         for arm in arms:
-            scores = scores_of(lake, plan, arm, seed, given.steps)
+            scores = scores_of(lake, plan, arm, seed)
             said = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             log.info("seed %d, %s: %s", seed, arm.name, said)
             found[arm.name].append(scores)

@@ -1,6 +1,6 @@
-"""Is CapFilt worth it? The finished demo's web pairs chosen in eight ways, a model trained on each.
+"""Is CapFilt worth it? The finished demo's web pairs chosen in seven ways, a model trained on each.
 
-    make experiment-capfilt [SEEDS=3] [STEPS=400] [SITE=default]
+    make experiment-capfilt [SEEDS=3] [SITE=default]
 
 Needs a lake that `make demo` has finished. See `protocol.py` for what is held fixed.
 """
