@@ -1,4 +1,9 @@
-"""A model -> scores on pictures it has never seen, against its baselines."""
+"""A model -> scores on what it has never seen, against its baselines.
+
+What is asked is captions and retrieval of the held-out batch, or one of `tasks.evaluation.exams`:
+
+    prefect deployment run evaluation -p 'exam={"zero_shot": {"labels": {"images": "val/"}}}'
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +13,8 @@ from prefect import flow
 from flows.dispatch import job_task
 from flows.environment import this_machine
 from flows.runs import exact, run_name
-from tasks.evaluation import stage
+from tasks.evaluation import exams, stage
+from tasks.evaluation.exams import Exam
 from tasks.evaluation.settings import Evaluation
 from tasks.filter_quality import filter_quality
 from tasks.storage import Lake
@@ -16,6 +22,7 @@ from tasks.storage import Lake
 CHAMPION = "models:/caplift-blip@champion"
 
 evaluate = job_task("evaluate {run}")(stage.evaluate)
+examine = job_task("examine {run}")(exams.examine)
 
 
 @job_task("filter quality {score_run}")
@@ -32,22 +39,28 @@ def evaluation(
     batch: str = "evaluation",
     how: Evaluation | None = None,
     lake: str = "",
+    exam: Exam | None = None,
 ) -> str:
-    """Evaluate captions and retrieval of a model on a held-out batch.
+    """Evaluate captions and retrieval of a model on a held-out batch, or take another exam.
 
     Args:
         model: address of the model.
         batch: pictures with human captions that were never trained on.
-        how: what is measured, and with how many resamples.
+        how: what is measured of captions, and with how many resamples.
         lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
+        exam: zero-shot classes, a linear probe, answers or videos, instead of captions.
 
     Returns:
         The evaluation's name: evaluations/<name>/metrics.json.
     """
     machine = this_machine()
-    settings = how or Evaluation()
     opened = machine.open_lake(lake)
     address = exact(opened, model)
+    if exam is not None:
+        run = run_name(exam.task, exam, address)
+        examine(opened, run, address, exam, machine.device)
+        return run
+    settings = how or Evaluation()
     run = run_name("evaluation", settings, address, batch)
     evaluate(opened, run, address, batch, settings, machine.device)
     return run

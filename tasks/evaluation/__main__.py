@@ -14,31 +14,24 @@ What follows MODEL are settings, by the dotted names of the task's dataclass; li
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from tasks.commands import run_command
-from tasks.evaluation.answers import Answers, answer_questions
+from tasks.evaluation import exams
+from tasks.evaluation.exams import Work
 from tasks.evaluation.given import Given, score_given
-from tasks.evaluation.probe import Probe, probe
 from tasks.evaluation.report import EvaluationReport
 from tasks.evaluation.settings import Evaluation
 from tasks.evaluation.stage import evaluate
-from tasks.evaluation.video import Videos, retrieve_videos
-from tasks.evaluation.zero_shot import ZeroShot, classify
 from tasks.rows import fingerprint
 from tasks.settings import nested, settings_from
-from tasks.storage import Lake, open_lake
-
-Work = Callable[[Lake, str, str, Any, str], EvaluationReport]
+from tasks.storage import open_lake
 
 TASKS: dict[str, tuple[type[Any], Work]] = {
     "given": (Given, lambda lake, run, name, how, _: score_given(lake, run, name, how)),
-    "zero-shot": (ZeroShot, classify),
-    "probe": (Probe, probe),
-    "answers": (Answers, answer_questions),
-    "video": (Videos, retrieve_videos),
+    **exams.TASKS,
 }
 
 
