@@ -5,6 +5,7 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from flows.environment import this_machine
+from tasks.regimen import COMPUTING, Regimen
 from tasks.rows import fingerprint
 from tasks.samples import selection_digest
 from tasks.storage import Lake
@@ -14,7 +15,7 @@ def run_name(stage: str, *facts: Any) -> str:
     """Return `<stage>-<12 hex digits>` of the settings and inputs of a run.
 
     The same choice on the same input has the same name, so doing it again finds what is committed
-    and goes on from there; any other choice writes beside it.
+    and goes on from there; any other choice writes beside it. Threads and ranks are no choice.
     """
     return f"{stage}-{fingerprint([_plain(fact) for fact in facts])}"
 
@@ -49,4 +50,7 @@ def exact(lake: Lake, address: str) -> str:
 
 
 def _plain(fact: Any) -> Any:
-    return asdict(fact) if is_dataclass(fact) and not isinstance(fact, type) else fact
+    if not is_dataclass(fact) or isinstance(fact, type):
+        return fact
+    unnamed = COMPUTING if isinstance(fact, Regimen) else ()
+    return {name: value for name, value in asdict(fact).items() if name not in unnamed}

@@ -40,7 +40,7 @@ class Packing:
             return x
         rows, length = self._shape
         whole = x.new_zeros(rows * length, x.shape[-1])
-        return whole.index_copy(0, self._places, x).unflatten(0, (rows, length))
+        return whole.index_copy(0, self._places, x).reshape(rows, length, -1)
 
     def firsts(self, x: Tensor) -> Tensor:
         """Turn (M, W) into token 0 of every sequence, (N, 1, W)."""

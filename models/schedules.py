@@ -43,13 +43,19 @@ def ramped(value: float, step: int, ramp_steps: int) -> float:
     return value if ramp_steps <= 0 else value * min(step / ramp_steps, 1.0)
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def decay_groups(
+    model: nn.Module, weight_decay: float, *, everything: bool = False
+) -> list[dict[str, Any]]:
     """Return an optimiser's parameter groups: matrices decay, biases, norms and scalars do not.
 
-    Parameters that take no gradient are left out.
+    With `everything` they do, as in BLIP's own training. Parameters that take no gradient are left
+    out.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p in trained if p.ndim <= 1],
+            "weight_decay": weight_decay if everything else 0.0,
+        },
     ]

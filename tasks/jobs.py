@@ -10,6 +10,7 @@ import torch
 from tasks import rows
 from tasks.checkpoints import Checkpoint, newest
 from tasks.errors import InputError, ModelError
+from tasks.regimen import COMPUTING
 from tasks.samples import selection_digest
 from tasks.storage import Lake
 from tasks.team import Team, team_of
@@ -54,8 +55,8 @@ def job_of(
 ) -> Job:
     """Return a job whose identity covers its facts and the digests of its selections.
 
-    The revision, the library's version and how ranks divide the work are facts too, but a run may
-    be resumed under others.
+    The revision, the library's version and how the work is divided are facts too, but a run may be
+    resumed under others.
 
     Raises:
         InputError: a selection is missing or unfinished.
@@ -65,7 +66,7 @@ def job_of(
     check_device(team.device)
     digests = {name: selection_digest(lake, name) for name in selections}
     lasting = {name: value for name, value in facts.items() if name != "revision"}
-    lasting["settings"] = {k: v for k, v in facts["settings"].items() if k != "parallel"}
+    lasting["settings"] = {k: v for k, v in facts["settings"].items() if k not in COMPUTING}
     # By what they hold: an equal selection of another name may go on with the run.
     identity = rows.fingerprint({**lasting, "selections": list(digests.values())})
     whole = {**facts, "selections": digests, "identity": identity, "torch": torch.__version__}

@@ -1,17 +1,18 @@
 """Pretraining BLIP on selections: ITC, ITM and LM from scratch or from packaged weights.
 
 `python -m tasks.pretraining LAKE RUN plan.json` runs it without Prefect; the plan is
-`{"selections": [...], "device": "cpu", "revision": "", "settings": {...}}`, the last as
-`Pretraining` has them.
+`{"selections": [...], "recipe": "", "device": "cpu", "revision": "", "settings": {...}}`, the last
+as `Pretraining` has them. Recipe "blip" begins with the values of BLIP's own pretraining.
 """
 
 import argparse
 import functools
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,11 +24,12 @@ from models.objective import Objective, Step, advance, blip_losses, brief
 from models.presets import preset
 from models.ranks import Ranks
 from models.schedules import ramped
-from tasks.bounds import at_least
+from tasks.bounds import at_least, one_of
 from tasks.checkpoints import load_model
 from tasks.commands import run_command
 from tasks.errors import InputError
 from tasks.jobs import job_of
+from tasks.learner import Learner
 from tasks.progress import track
 from tasks.regimen import Regimen
 from tasks.samples import Samples
@@ -35,10 +37,34 @@ from tasks.settings import read_plan, settings_from
 from tasks.starts import Start, check_init, first_model
 from tasks.storage import Lake, open_lake
 from tasks.team import Losses, team_of
-from tasks.training import Learner, StepMetrics, train
+from tasks.training import StepMetrics, train
 
 log = logging.getLogger(__name__)
 
+# Li et al. 2022, section 4.1 and the published code (configs/pretrain.yaml, pretrain.py); the batch
+# is that of ViT-B on 32 GPUs. Not as there: two texts of one picture are no negatives of each other
+# (`mask_same_key`), and the rate rises from 0 where theirs does from 1e-6. It wants `steps`, 20
+# epochs there, and `init`, a DeiT and bert-base-uncased.
+RECIPES: dict[str, dict[str, Any]] = {
+    "": {},
+    "blip": {
+        "preset": "base",
+        "batch_size": 2880,
+        "learning_rate": 3e-4,
+        "warmup_steps": 3000,
+        "schedule": "epoch",
+        "epoch_decay": 0.9,
+        "lowest_rate": 1e-6,
+        "weight_decay": 0.05,
+        "decay_all": True,
+        "clip_norm": 0.0,
+        "max_length": 30,
+        "augmentation": {},
+        "alpha_epochs": 2.0,
+        "precision": "fp32",
+        "objective": {"gathered": False, "teacher_dropout": True},
+    },
+}
 FEWEST_PIECES = 40
 # Above so many steps the paper's momentum and queue have the time they were made for.
 STEPS_OF_A_LONG_RUN = 20_000
@@ -127,7 +153,7 @@ def pretrain(
     else:
         loaded = load_model(lake, found.uri)
         model, tokenizer = loaded.model, loaded.tokenizer
-    job.facts.update(samples=len(samples), pictures=len(samples.pictures))
+    job.facts.update(samples=len(samples), pictures=samples.n_pictures)
     job.facts.update(vocabulary=tokenizer.kind)
     model.to(job.device)
     objective = how.objective_used
@@ -165,7 +191,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("run", help="the run's name")
     parser.add_argument("plan", type=Path, help="a JSON file")
     given = parser.parse_args(arguments)
-    plan = settings_from(Plan, read_plan(given.plan))
+    plan = plan_from(read_plan(given.plan))
     leads = team_of(plan.device).leads
     steps = pretrain(
         open_lake(given.lake),
@@ -187,8 +213,20 @@ class Plan:
 
     selections: tuple[str, ...]
     settings: Pretraining
+    recipe: str = ""
     device: str = "cpu"
     revision: str = ""
+
+    def __post_init__(self) -> None:
+        one_of(self, recipe=tuple(RECIPES))
+
+
+def plan_from(read: Mapping[str, Any]) -> Plan:
+    """Fill a plan's settings up with those of its recipe; what it says itself holds."""
+    settings, recipe = read.get("settings"), RECIPES.get(str(read.get("recipe", "")))
+    if isinstance(settings, dict) and recipe is not None:
+        read = {**read, "settings": {**recipe, **settings}}
+    return settings_from(Plan, read)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ from models.batches import MAX_LENGTH
 from models.preprocessing import Augmentation
 from models.schedules import SHAPES, decayed, learning_rate
 from tasks.bounds import above_zero, at_least, one_of
+from tasks.samples import WORKERS
 from tasks.team import STYLES
 
+SHORTEST = 3  # tokens of a text: the first, one of its own, [SEP]
 PRECISIONS = ("auto", "fp32", "bf16")
+# Settings that change how a result is computed and not which: a run may go on under others.
+COMPUTING = ("parallel", "recomputed_blocks", "workers")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +29,8 @@ class Regimen:
         epoch_decay: BLIP's pretraining kept 0.9.
         lowest_rate: where the schedule ends.
         weight_decay: on matrices; norms, biases and the temperature have none.
-        clip_norm: the largest gradient norm that is not scaled down.
+        decay_all: they have it too, as in BLIP's own training.
+        clip_norm: the largest gradient norm that is not scaled down; 0 scales none, as in BLIP's.
         seed: of weights, order, negatives and dropout.
         max_length: most tokens of a caption.
         augmentation: how pictures are varied, or None to show them as they are.
@@ -37,6 +42,8 @@ class Regimen:
         precision: "fp32", "bf16" (autocast; weights, losses and optimiser stay fp32), or "auto":
             bf16 on a GPU.
         parallel: how the ranks that torchrun starts divide the work: "ddp" or "fsdp".
+        workers: threads a rank reads and decodes pictures in, ahead of the step; 0 does it between
+            steps.
     """
 
     steps: int = 550
@@ -47,6 +54,7 @@ class Regimen:
     epoch_decay: float = 0.9
     lowest_rate: float = 0.0
     weight_decay: float = 0.05
+    decay_all: bool = False
     clip_norm: float = 1.0
     seed: int = 0
     max_length: int = MAX_LENGTH
@@ -56,12 +64,14 @@ class Regimen:
     recomputed_blocks: int = 0
     precision: str = "auto"
     parallel: str = "ddp"
+    workers: int = WORKERS
 
     def __post_init__(self) -> None:
-        above_zero(self, "steps", "batch_size", "checkpoint_every", "learning_rate", "clip_norm")
+        above_zero(self, "steps", "batch_size", "checkpoint_every", "learning_rate")
         above_zero(self, "accumulate", "epoch_decay")
         at_least(0, self, "warmup_steps", "weight_decay", "seed")
-        at_least(0, self, "lowest_rate", "recomputed_blocks")
+        at_least(0, self, "lowest_rate", "recomputed_blocks", "workers", "clip_norm")
+        at_least(SHORTEST, self, "max_length")
         one_of(self, schedule=(*SHAPES, "epoch"), precision=PRECISIONS, parallel=STYLES)
 
     def stored_size(self, image_size: int) -> int:

@@ -1,8 +1,13 @@
-"""What training reads: the texts of selections joined with their pictures, in a known order.
+"""What training reads: the texts of selections with their pictures, in a known order.
 
 The order is a function of (seed, epoch) alone and batch `s` is always the same samples, so a run
-resumes exactly at any step and every world size sees the same global batches. Pictures are kept
-decoded in memory while they fit a budget and are decoded batch by batch when they do not.
+resumes exactly at any step and every world size sees the same global batches.
+
+What is divided over ranks and their workers is therefore each batch, not the list of shards. A
+picture is one seek away in its tar, so rank r of W reads rows r * B / W to (r + 1) * B / W of every
+batch and nothing else, and its K worker threads take those of its next batches by turns: no picture
+of a batch is read twice, nobody waits for a shard, and one shard is enough for any number of ranks
+and workers. Too few are only the pairs: see `Samples.divide`.
 """
 
 import itertools
@@ -11,7 +16,6 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 import numpy as np
 import torch
@@ -19,22 +23,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.ranks import ALONE, Ranks
-from tasks import rows
-from tasks.errors import InputError, LakeError
-from tasks.pictures import Picture, read_pictures, shard_pictures
-from tasks.progress import track
-from tasks.storage import Lake, Shard
+from tasks.errors import InputError
+from tasks.pictures import Picture, read_pictures
+from tasks.selected import joined, key_number, selected_shards, selection_digest
+from tasks.storage import Lake
+
+__all__ = [
+    "Sample",
+    "SampleBatch",
+    "Samples",
+    "epoch_order",
+    "key_number",
+    "positions",
+    "selected_shards",
+    "selection_digest",
+]
 
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 4 << 30
-PICTURES_A_READ = 256
-BATCHES_AHEAD = 2
+WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture with one text; `image` is the picture's place among `Samples.pictures`."""
+    """One picture with one text; `image` is the picture's place among those of `Samples`."""
 
     image: int
     text: str
@@ -52,17 +65,15 @@ class SampleBatch:
     keys: Tensor
 
 
-def key_number(key: str) -> int:
-    """Return the first 60 bits of a hexadecimal key: fits int64 and is never negative."""
-    return int(key[:15], 16)
-
-
 class Samples:
     """The (picture, text) pairs of one or more selections.
 
+    Pictures are decoded when a batch first needs them, and kept while all together would fit
+    `cache_bytes`.
+
     Raises:
         InputError: a selection is missing, unfinished or empty.
-        LakeError: a selected picture is not in its shard.
+        LakeError: a selected picture is not in its shard, or a shard's tar is missing or cut short.
     """
 
     def __init__(
@@ -75,37 +86,87 @@ class Samples:
     ) -> None:
         self.lake = lake
         self.image_size = image_size
-        self.pictures: list[Picture] = []
-        self.samples: list[Sample] = []
         self.digests = {name: selection_digest(lake, name) for name in selection_ids}
-        places: dict[str, int] = {}
-        for name in self.digests:
-            before = len(self.samples)
-            for shard in selected_shards(lake, name):
-                self._join(name, shard, places)
-            if len(self.samples) == before:
-                raise InputError(
-                    f"selection {name} keeps no caption at all, so there is nothing to train on; "
-                    "loosen its thresholds, or see its decisions for why"
-                )
-        if not self.samples:
-            raise InputError("no selection was named; name at least one to train on")
-        n_bytes = len(self.pictures) * image_size * image_size * 3
-        self._cache = self._decode_all() if n_bytes <= cache_bytes else None
+        self._found = joined(lake, list(self.digests))
+        total = len(self._found.sizes)
+        self._decoded = np.zeros(total, dtype=np.bool_)
+        shape = (total, image_size, image_size, 3)
+        # The memory of a picture is taken when it is written, not here.
+        self._kept = (
+            torch.empty(shape, dtype=torch.uint8) if np.prod(shape) <= cache_bytes else None
+        )
+        log.info("%d samples of %d pictures in %d shards", len(self), total, len(self._found.tars))
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self._found.texts)
+
+    def __getitem__(self, place: int) -> Sample:
+        found = self._found
+        return Sample(
+            int(found.images[place]), found.texts[place], int(found.keys[place]),
+            found.sources[place],
+        )  # fmt: skip
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Every sample, in the order of the selections' rows."""
+        return [self[place] for place in range(len(self))]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture, in the order of the shards."""
+        return [self._found.picture(place) for place in range(len(self._decoded))]
 
     @property
     def texts(self) -> list[str]:
         """The text of every sample, in the order of the selections' rows."""
-        return [sample.text for sample in self.samples]
+        return self._found.texts
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """The picture's key of every sample, int64 (N,)."""
+        return self._found.keys
+
+    @property
+    def n_pictures(self) -> int:
+        """How many pictures the samples show."""
+        return len(np.unique(self._found.images))
+
+    def take_out(self, which: NDArray[np.bool_]) -> list[Sample]:
+        """Remove some samples, bool (N,), and return them."""
+        taken = [self[place] for place in np.flatnonzero(which).tolist()]
+        self._found = self._found.kept(~which)
+        return taken
+
+    def divide(self, batch_size: int, world: int) -> None:
+        """See that every rank gets pairs of its own, and say so when a batch repeats some.
+
+        Raises:
+            InputError: there are fewer pairs than ranks.
+        """
+        if len(self) < world:
+            shards = len(self._found.tars)
+            raise InputError(
+                f"{len(self)} pairs of {shards} shards are too few for {world} ranks: some would "
+                f"learn from nothing; start {len(self)} ranks or fewer, or select more"
+            )
+        if len(self) < batch_size:
+            log.warning(
+                "%d pairs are fewer than a batch of %d, which shows some several times; lower "
+                "batch_size, or select more",
+                len(self),
+                batch_size,
+            )
 
     def images(self, places: Sequence[int]) -> Tensor:
         """Return the pictures at these places as uint8 (N, S, S, 3)."""
-        if self._cache is not None:
-            return self._cache[torch.as_tensor(places, dtype=torch.long)]
-        return read_pictures(self.lake, [self.pictures[p] for p in places], self.image_size)
+        if self._kept is None:
+            return self._read(places)
+        fresh = sorted({place for place in places if not self._decoded[place]})
+        if fresh:
+            self._kept[torch.tensor(fresh)] = self._read(fresh)
+            self._decoded[fresh] = True  # last: another thread sees it when the picture is there
+        return self._kept[torch.as_tensor(places, dtype=torch.long)]
 
     def batches(
         self,
@@ -113,24 +174,32 @@ class Samples:
         *,
         seed: int,
         start_step: int = 0,
-        decode_ahead: bool = True,
+        workers: int = WORKERS,
         ranks: Ranks = ALONE,
     ) -> Generator[SampleBatch, None, None]:
         """Yield a rank's rows of batch `start_step` and of all after it, without end.
 
         Epochs follow each other without a gap: a batch may hold the end of one and the start of
         the next, and one larger than the whole set repeats samples, so every batch is full.
+
+        Args:
+            batch_size: B, of all ranks.
+            seed: of the order.
+            start_step: the first batch's number.
+            workers: threads that read ahead, a batch each; 0 reads when a batch is asked for. The
+                batches are the same with any number.
+            ranks: whose rows to read.
         """
         steps = itertools.count(start_step)
-        if self._cache is not None or not decode_ahead:
+        if workers == 0:
             for step in steps:
                 yield self.batch(step, batch_size, seed, ranks)
             return
-        pool = ThreadPoolExecutor(max_workers=1)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="reading")
         try:
             waiting: list[Future[SampleBatch]] = [
                 pool.submit(self.batch, next(steps), batch_size, seed, ranks)
-                for _ in range(BATCHES_AHEAD)
+                for _ in range(workers)
             ]
             while True:
                 waiting.append(pool.submit(self.batch, next(steps), batch_size, seed, ranks))
@@ -141,41 +210,17 @@ class Samples:
     def batch(self, step: int, batch_size: int, seed: int, ranks: Ranks = ALONE) -> SampleBatch:
         """Return a rank's rows of batch number `step`, whatever was read before it."""
         drawn = positions(len(self), step, batch_size, seed)[ranks.rows(batch_size)]
-        picked = [self.samples[i] for i in drawn]
+        found = self._found
         return SampleBatch(
             step=step,
-            images=self.images([sample.image for sample in picked]),
-            texts=[sample.text for sample in picked],
-            keys=torch.tensor([sample.key for sample in picked], dtype=torch.long),
+            images=self.images(found.images[drawn].tolist()),
+            texts=[found.texts[place] for place in drawn],
+            keys=torch.from_numpy(found.keys[drawn]),
         )
 
-    def _join(self, name: str, shard: Shard, places: dict[str, int]) -> None:
-        """Add the selected texts of a shard, each with its picture's place."""
-        selected = rows.read_rows(
-            self.lake, self.lake.rows("selections", name, shard), ["key", "text", "source"]
-        ).to_pylist()
-        stored = {picture.key: picture for picture in shard_pictures(self.lake, shard)}
-        for row in selected:
-            key = row["key"]
-            if key not in stored:
-                raise LakeError(
-                    f"selection {name} wants picture {key}, which shard {shard} does not hold; "
-                    "the selection belongs to another ingestion: select again"
-                )
-            place = places.setdefault(f"{shard}/{key}", len(self.pictures))
-            if place == len(self.pictures):
-                self.pictures.append(stored[key])
-            self.samples.append(Sample(place, row["text"], key_number(key), row["source"]))
-
-    def _decode_all(self) -> Tensor:
-        size = self.image_size
-        cache = torch.empty((len(self.pictures), size, size, 3), dtype=torch.uint8)
-        starts = range(0, len(self.pictures), PICTURES_A_READ)
-        for start in track(starts, "decoding pictures", len(starts)):
-            some = self.pictures[start : start + PICTURES_A_READ]
-            cache[start : start + len(some)] = read_pictures(self.lake, some, size)
-        log.info("%d samples of %d pictures in memory", len(self.samples), len(self.pictures))
-        return cache
+    def _read(self, places: Sequence[int]) -> Tensor:
+        pictures = [self._found.picture(place) for place in places]
+        return read_pictures(self.lake, pictures, self.image_size)
 
 
 def positions(n_samples: int, step: int, batch_size: int, seed: int) -> list[int]:
@@ -200,26 +245,3 @@ def epoch_order(n_samples: int, seed: int, epoch: int) -> NDArray[np.int64]:
     order = generator.permutation(n_samples)
     order.flags.writeable = False
     return order
-
-
-def selected_shards(lake: Lake, selection_id: str) -> list[Shard]:
-    """Return the shards a selection has rows for, in order of batch and name."""
-    found = lake.glob(f"selections/{selection_id}/*/*.parquet")
-    paths = [PurePosixPath(relative) for relative in found]
-    return [Shard(path.parent.name, path.stem) for path in paths]
-
-
-def selection_digest(lake: Lake, selection_id: str) -> str:
-    """Return the digest on a selection's card.
-
-    Raises:
-        InputError: the selection is not there or was never finished.
-    """
-    card = f"selections/{selection_id}/selection.json"
-    if not lake.exists(card):
-        known = ", ".join(lake.folders("selections")) or "none"
-        raise InputError(
-            f"selection {selection_id!r} is missing or unfinished in {lake.root} "
-            f"(there: {known}); run the selection stage first"
-        )
-    return str(lake.read_json(card)["digest"])

@@ -8,8 +8,9 @@ a run that was killed goes on with the very losses it would have had.
 import contextlib
 import itertools
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,30 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.answering import Answerer
-from models.batches import batch_of
-from models.blip import Blip
-from models.momentum import Momentum
 from models.preprocessing import augment, pixels_for
 from models.schedules import decay_groups
-from models.tokenization import Tokenizer
-from models.vision import ViT
 from tasks.checkpoints import Checkpoint, newest, save_checkpoint, training_state
-from tasks.errors import InputError, ModelError
+from tasks.errors import LakeError, ModelError
 from tasks.jobs import Job
+from tasks.learner import Learner, fit
 from tasks.regimen import Regimen
 from tasks.samples import SampleBatch, Samples
-from tasks.team import Losses, divided_like, gathered
+from tasks.team import divided_like, gathered
 
 log = logging.getLogger(__name__)
-
-
-def _nothing() -> None:
-    """Come before nothing."""
-
-
-def _no_facts(_: Blip | Answerer) -> Mapping[str, Any]:
-    return {}
 
 
 KEYS_NAMED = 3
@@ -58,26 +46,6 @@ class StepMetrics:
     grad_norm: float
 
 
-@dataclass(slots=True)
-class Learner:
-    """What is trained, and the function from a batch to its losses.
-
-    `encode` makes of pixels, texts and keys what the losses take; `before` is called before the
-    losses of every step; `closing_facts` with the trained model. `trains_all` says that the losses
-    reach every weight, which spares ranks a search.
-    """
-
-    model: Blip | Answerer
-    tokenizer: Tokenizer
-    losses: Losses
-    momentum: Momentum | None = None
-    prompt: str = ""
-    before: Callable[[], None] = _nothing
-    trains_all: bool = False
-    closing_facts: Callable[[Any], Mapping[str, Any]] = _no_facts
-    encode: Callable[..., Any] = batch_of
-
-
 def train(
     job: Job, learner: Learner, samples: Samples, how: Regimen, found: Checkpoint | None
 ) -> Iterator[StepMetrics]:
@@ -93,24 +61,31 @@ def train(
         found: the checkpoint whose weights `learner.model` has, or None at the start.
 
     Raises:
-        InputError: a batch cannot be divided equally over the ranks, or more blocks are to be
+        InputError: a batch cannot be divided equally over the ranks, there are more of those than
+            pairs, texts may be longer than the model's positions, or more blocks are to be
             recomputed than there are.
+        LakeError: a picture cannot be read.
         ModelError: a loss or gradient is no longer finite; the last checkpoint stays.
     """
     micro_batch = job.team.micro_batch(how.batch_size, how.accumulate)
-    _recompute(learner.model, how.recomputed_blocks)
+    samples.divide(micro_batch, job.team.ranks.world)
+    fit(learner, how)
     trainee = Trainee(job, learner, how, found)
     first = found.step if found else 0
     if found is not None:
         log.info("%s goes on from step %d of %d", job.run, first, how.steps)
     learner.model.train()
     reader = samples.batches(
-        micro_batch, seed=how.seed, start_step=first * how.accumulate, ranks=job.team.ranks
+        micro_batch,
+        seed=how.seed,
+        start_step=first * how.accumulate,
+        workers=how.workers,
+        ranks=job.team.ranks,
     )
     with contextlib.closing(reader) as batches:
         for done in range(first + 1, how.steps + 1):
             started = time.perf_counter()
-            parts = list(itertools.islice(batches, how.accumulate))
+            parts = trainee.read(batches, done - 1)
             metrics = trainee.step(
                 done - 1, parts, epoch=(done - 1) * how.batch_size // len(samples)
             )
@@ -126,6 +101,7 @@ class Trainee:
     def __init__(self, job: Job, learner: Learner, how: Regimen, found: Checkpoint | None) -> None:
         """Put back what a checkpoint says; its weights are in the model already."""
         self._job, self._learner, self._how = job, learner, how
+        self._safe = found.step if found else 0
         optimiser_state = {}
         if found is not None:
             state = training_state(job.lake, found)
@@ -139,12 +115,26 @@ class Trainee:
         else:
             self._losses = job.team.copied(*parts, trains_all=learner.trains_all)
         self._optimiser = torch.optim.AdamW(
-            decay_groups(learner.model, how.weight_decay),
+            decay_groups(learner.model, how.weight_decay, everything=how.decay_all),
             lr=how.learning_rate,
             fused=job.device.split(":")[0] in ("cpu", "cuda"),
         )
         if optimiser_state:
             _restore(self._optimiser, optimiser_state)
+
+    def read(self, batches: Iterator[SampleBatch], done: int) -> list[SampleBatch]:
+        """Return what the next step reads; before it fails, what was learned is made safe.
+
+        Raises:
+            LakeError: a picture cannot be read; run again once its shard is mended.
+        """
+        try:
+            return list(itertools.islice(batches, self._how.accumulate))
+        except LakeError:
+            # With others a rank cannot: they wait for it in the middle of the step.
+            if done > self._safe and self._job.team.ranks.world == 1:
+                self.publish(done, final=False)
+            raise
 
     def step(self, number: int, parts: Sequence[SampleBatch], epoch: int) -> StepMetrics:
         """Take one optimiser step on what was read; `samples_per_s` is filled in by the caller."""
@@ -155,7 +145,7 @@ class Trainee:
         learner.before()
         self._optimiser.zero_grad(set_to_none=True)
         found = [self._backward(number, read) for read in parts]
-        norm = job.team.clipped(learner.model, how.clip_norm)
+        norm = job.team.clipped(learner.model, how.clip_norm or math.inf)
         means = {name: torch.stack([part[name] for part in found]).mean() for name in found[0]}
         # One wait for the device, not one a number.
         numbers = job.team.ranks.mean(torch.stack([*means.values(), norm.float()])).tolist()
@@ -176,6 +166,7 @@ class Trainee:
             facts = {**job.facts, **(learner.closing_facts(model) if final else {})}
             saved = save_checkpoint(job.lake, job.run, step, model, learner.tokenizer, facts, state)
             log.info("%s: step %d is safe in %s", job.run, step, saved.uri)
+        self._safe = step
         learner.model.train()
         job.team.wait()
 
@@ -245,16 +236,6 @@ def _restore(optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> N
         slots.setdefault(int(number), {})[slot] = part
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
-
-
-def _recompute(model: Blip | Answerer, blocks: int) -> None:
-    there = len(model.vision.blocks) if isinstance(model.vision, ViT) else 0
-    if blocks > there:
-        raise InputError(
-            f"recomputed_blocks is {blocks}, but this model's vision has {there} transformer blocks"
-        )
-    if isinstance(model.vision, ViT):
-        model.vision.recomputed = blocks
 
 
 def _diverged(

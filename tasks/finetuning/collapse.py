@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from models.answering import answer
@@ -44,14 +45,12 @@ def hold_out(samples: Samples, share: float) -> list[Sample]:
     Returns:
         What was taken out; all there is, when none could be spared.
     """
-    keys = sorted({sample.key for sample in samples.samples})
+    keys = np.unique(samples.keys)
     if share == 0 or len(keys) < 2 * FEWEST_HELD_OUT:
-        return list(samples.samples)
+        return samples.samples
     wanted = max(round(share * len(keys)), FEWEST_HELD_OUT)
-    held = set(keys[: min(wanted, len(keys) - 1)])  # keys are hashes, so any of them will do
-    taken = [sample for sample in samples.samples if sample.key in held]
-    samples.samples = [sample for sample in samples.samples if sample.key not in held]
-    return taken
+    held = keys[: min(wanted, len(keys) - 1)]  # keys are hashes, so any of them will do
+    return samples.take_out(np.isin(samples.keys, held))
 
 
 def caption_collapse(

@@ -28,9 +28,10 @@ from tasks.finetuning.collapse import answer_collapse, caption_collapse, hold_ou
 from tasks.finetuning.settings import Finetuning
 from tasks.fitted import rbm_of
 from tasks.jobs import Job, job_of
+from tasks.learner import Learner
 from tasks.samples import Sample, Samples
 from tasks.storage import Lake
-from tasks.training import Learner, StepMetrics, train
+from tasks.training import StepMetrics, train
 
 
 def finetune_captioner(
@@ -224,8 +225,7 @@ def _note(job: Job, found: Checkpoint | None, loaded: Loaded[Any], samples: Samp
     kept = found.facts if found else {"started_from": loaded.name, "start_facts": loaded.facts}
     for name in ("started_from", "start_facts"):
         job.facts[name] = kept[name]
-    pictures = len({sample.image for sample in samples.samples})
-    job.facts.update(samples=len(samples), pictures=pictures)
+    job.facts.update(samples=len(samples), pictures=samples.n_pictures)
 
 
 def _watched(  # what `train` takes, and who looks

@@ -89,7 +89,7 @@ def test_gradients_are_the_sums_of_those_of_each_text(model: Blip) -> None:
         for part in parts:
             length = int(mask[part].sum(dim=1).max()) if cut else mask.shape[1]
             hidden = model.text.encode(ids[part, :length], mask[part, :length])
-            (hidden * mask[part, :length, None]).square().sum().backward()
+            torch.autograd.backward((hidden * mask[part, :length, None]).square().sum())
         return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
     whole = gradients([slice(0, len(LENGTHS))], cut=False)

@@ -32,6 +32,13 @@ def test_the_teachers_share_ramps_up() -> None:
     assert ramped(0.4, 0, 0) == 0.4
 
 
+def test_everything_may_decay_as_in_the_published_code() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.LayerNorm(5))
+    groups = decay_groups(model, 0.05, everything=True)
+    assert [group["weight_decay"] for group in groups] == [0.05, 0.05]
+    assert sum(p.numel() for group in groups for p in group["params"]) == 15 + 5 + 10
+
+
 def test_matrices_decay_and_biases_and_frozen_weights_do_not() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.LayerNorm(5), torch.nn.Linear(5, 2))
     model[2].requires_grad_(False)

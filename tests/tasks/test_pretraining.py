@@ -1,24 +1,28 @@
 """A run that is stopped and begun again equals one never stopped; bad plans end in a line."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from models.objective import Objective
-from models.preprocessing import LIGHT
+from models.preprocessing import LIGHT, Augmentation
 from models.presets import preset
+from tasks import rows
 from tasks.checkpoints import load_model, newest
 from tasks.commands import run_command
-from tasks.errors import InputError, ModelError
-from tasks.pretraining import Pretraining, main, pretrain
-from tasks.storage import Lake
+from tasks.errors import InputError, LakeError, ModelError
+from tasks.pretraining import Pretraining, main, plan_from, pretrain
+from tasks.samples import Samples, positions
+from tasks.storage import Lake, Shard
 from tasks.training import StepMetrics, step_seed
 from tests.small_lake import write_lake, write_selection
 
@@ -85,6 +89,96 @@ def test_blocks_computed_again_give_the_same_losses_bit_for_bit(lake: Lake) -> N
     assert [learned(m) for m in again] == [learned(m) for m in kept]
     with pytest.raises(InputError, match="recomputed_blocks is 2, but this model's vision has 1"):
         next(pretrain(lake, "many", ("all",), replace(HOW, recomputed_blocks=2)))
+
+
+def test_threads_that_read_ahead_change_nothing_and_may_differ_when_a_run_goes_on(
+    lake: Lake,
+) -> None:
+    whole = list(pretrain(lake, "whole", ("all",), replace(HOW, workers=0)))
+    begun = list(islice(pretrain(lake, "killed", ("all",), replace(HOW, workers=1)), 4))
+    rest = list(pretrain(lake, "killed", ("all",), replace(HOW, workers=3, recomputed_blocks=1)))
+    assert [learned(m) for m in begun[:3] + rest] == [learned(m) for m in whole]
+
+
+def test_a_picture_that_cannot_be_read_stops_the_run_with_all_it_has_learned(lake: Lake) -> None:
+    how = replace(HOW, checkpoint_every=100, workers=0)
+    whole = list(pretrain(lake, "whole", ("all",), how))
+    # 11 pairs, 5 a step: the last picture of the first epoch is met in the third step.
+    samples = Samples(lake, ("all",), 16)
+    last = samples.pictures[samples[positions(11, 2, 5, seed=0)[0]].image]
+    tar = Path(lake.path(last.tar))
+    good = tar.read_bytes()
+    tar.write_bytes(good[: last.offset] + b"\0" * last.size + good[last.offset + last.size :])
+    steps = pretrain(lake, "r", ("all",), how)
+    taken = [next(steps), next(steps)]
+    with pytest.raises(LakeError, match=rf"picture {last.key} at byte {last.offset} of .* decoded"):
+        next(steps)
+    found = newest(lake, "r")
+    assert found is not None
+    assert found.step == 2
+    tar.write_bytes(good)
+    taken += list(pretrain(lake, "r", ("all",), how))
+    assert [learned(m) for m in taken] == [learned(m) for m in whole]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"batch_size": 1}, {"objective": Objective(queue_size=0)}, {"batch_size": 17}]
+)
+def test_queues_and_batches_of_any_size_go_together(lake: Lake, odd: dict[str, Any]) -> None:
+    steps = list(pretrain(lake, "r", ("all",), replace(HOW, **odd)))
+    assert all(math.isfinite(m.total) for m in steps)
+
+
+def test_one_picture_with_one_word_is_enough(tmp_path: Path) -> None:
+    lake = write_lake(tmp_path / "one", counts=(1,))
+    write_selection(lake, "all")
+    steps = list(pretrain(lake, "r", ("all",), HOW))
+    # There are no false pairs: every judgement is of one and the same true one.
+    assert {m.losses["itm_accuracy"] for m in steps} <= {0.0, 1.0}
+    assert steps[-1].losses["lm"] < steps[0].losses["lm"]
+
+
+def test_texts_of_no_letter_are_learned_as_an_end_at_once(lake: Lake) -> None:
+    path = lake.rows("selections", "all", Shard("web", "00000"))
+    found = rows.read_rows(lake, path).to_pylist()
+    silent = [{**row, "text": text} for row, text in zip(found, ["", "!!!", " "] * 3, strict=False)]
+    rows.write_rows(lake, path, rows.table_of(silent, rows.SELECTIONS))
+    assert all(math.isfinite(m.total) for m in pretrain(lake, "r", ("all",), HOW))
+
+
+def test_texts_longer_than_the_positions_are_refused_before_anything_is_learned(
+    lake: Lake,
+) -> None:
+    room = preset("test").text.positions
+    with pytest.raises(InputError, match=rf"max_length is {room + 1}, but .* give {room} or less"):
+        next(pretrain(lake, "r", ("all",), replace(HOW, max_length=room + 1)))
+    assert lake.folders("checkpoints") == []
+
+
+def test_the_published_recipe_is_what_its_authors_ran() -> None:
+    plan = plan_from({"selections": ["all"], "recipe": "blip", "settings": {"steps": 100_000}})
+    how = plan.settings
+    assert (how.batch_size, how.learning_rate, how.warmup_steps) == (2880, 3e-4, 3000)
+    assert (how.weight_decay, how.decay_all, how.clip_norm) == (0.05, True, 0)
+    assert how.rate(2999, 0) == 3e-4
+    assert how.rate(5000, 3) == pytest.approx(3e-4 * 0.9**3)
+    assert how.rate(99_999, 60) == 1e-6
+    assert how.augmentation == Augmentation(min_scale=0.2, operations=2, magnitude=5)
+    wanted = Objective(alpha=0.4, momentum=0.995, queue_size=57600, label_smoothing=0.1)
+    assert how.objective_used == replace(wanted, gathered=False, teacher_dropout=True)
+    assert (
+        plan_from({"selections": [], "recipe": "blip", "settings": {"seed": 3}}).settings.seed == 3
+    )
+    with pytest.raises(InputError, match=r"recipe is one of , blip, not 'clip'"):
+        plan_from({"selections": [], "recipe": "clip", "settings": {}})
+
+
+def test_without_a_limit_gradients_are_left_as_they_are(lake: Lake) -> None:
+    free, wide = (
+        [learned(m) for m in pretrain(lake, name, ("all",), replace(HOW, clip_norm=limit))]
+        for name, limit in (("free", 0.0), ("wide", 1e9))
+    )
+    assert free == wide
 
 
 def test_bf16_computes_otherwise_and_keeps_weights_in_fp32(lake: Lake) -> None:
@@ -162,6 +256,8 @@ def test_every_step_has_a_seed_of_its_own() -> None:
     [
         ({"preset": "huge"}, "there is no preset 'huge'; choose one of test, tiny"),
         ({"steps": 0}, "steps is above 0, not 0"),
+        ({"max_length": 2}, "max_length is 3 or more, not 2"),
+        ({"workers": -1}, "workers is 0 or more, not -1"),
         (
             {"schedule": "square"},
             "schedule is one of cosine, linear, constant, epoch, not 'square'",

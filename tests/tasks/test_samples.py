@@ -1,13 +1,18 @@
 """Training reads the right text with the right picture, in an order that (seed, epoch) fixes."""
 
+import contextlib
+import threading
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from models.ranks import Ranks
 from tasks import rows
 from tasks.errors import InputError, LakeError
+from tasks.pictures import Picture
 from tasks.samples import Samples, epoch_order, key_number, positions
 from tasks.storage import Lake, Shard
 from tests.small_lake import COLOURS, picture_key, write_lake, write_selection
@@ -31,14 +36,66 @@ def test_every_text_comes_with_its_own_picture_and_key(lake: Lake) -> None:
     assert set(batch.keys.tolist()) == known
 
 
-def test_pictures_decoded_on_the_fly_equal_those_kept_in_memory(lake: Lake) -> None:
-    kept = Samples(lake, ("all",), image_size=13)
-    fly = Samples(lake, ("all",), image_size=13, cache_bytes=0)
-    pairs = zip(kept.batches(5, seed=2), fly.batches(5, seed=2), strict=False)
-    for step, (a, b) in enumerate(islice(pairs, 6)):
-        assert a.step == b.step == step
-        assert a.texts == b.texts
-        assert torch.equal(a.images, b.images)
+@pytest.mark.parametrize("workers", [0, 1, 5])
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
+def test_batches_are_the_same_with_any_number_of_workers(
+    lake: Lake, workers: int, cache_bytes: int
+) -> None:
+    slow = Samples(lake, ("all",), image_size=13, cache_bytes=0)
+    fast = Samples(lake, ("all",), image_size=13, cache_bytes=cache_bytes)
+    with contextlib.closing(fast.batches(5, seed=2, start_step=3, workers=workers)) as batches:
+        for step, read in enumerate(islice(batches, 7), start=3):
+            alone = slow.batch(step, 5, seed=2)
+            assert read.step == step
+            assert read.texts == alone.texts
+            assert torch.equal(read.keys, alone.keys)
+            assert torch.equal(read.images, alone.images)
+
+
+def test_ranks_read_the_parts_of_one_batch(lake: Lake) -> None:
+    samples = Samples(lake, ("all",), image_size=13)
+    joined = samples.batch(1, 6, seed=2)
+    parts = [samples.batch(1, 6, seed=2, ranks=Ranks(rank, 3)) for rank in range(3)]
+    assert [text for part in parts for text in part.texts] == joined.texts
+    assert torch.equal(torch.cat([part.images for part in parts]), joined.images)
+
+
+def test_a_rank_opens_no_picture_of_another_and_none_twice(lake: Lake) -> None:
+    samples, rank = Samples(lake, ("all",), image_size=13), Ranks(1, 3)
+    own = {samples[place].key for place in positions(11, 0, 6, seed=2)[rank.rows(6)]}
+    for picture in samples.pictures:
+        if key_number(picture.key) not in own:
+            overwrite(lake, picture)
+    first = samples.batch(0, 6, seed=2, ranks=rank)
+    assert set(first.keys.tolist()) == own
+    for picture in samples.pictures:
+        overwrite(lake, picture)
+    assert torch.equal(samples.batch(0, 6, seed=2, ranks=rank).images, first.images)
+
+
+def overwrite(lake: Lake, picture: Picture) -> None:
+    with Path(lake.path(picture.tar)).open("r+b") as tar:
+        tar.seek(picture.offset)
+        tar.write(b"\0" * picture.size)
+
+
+def test_reading_ends_with_its_threads(lake: Lake) -> None:
+    batches = Samples(lake, ("all",), image_size=13).batches(5, seed=2, workers=3)
+    next(batches)
+    batches.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("reading")]
+
+
+def test_more_ranks_than_pairs_are_refused_and_a_batch_that_repeats_is_told(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = Samples(lake, ("all",), image_size=13)
+    with pytest.raises(InputError, match=r"^11 pairs of 2 shards are too few for 13 ranks: .*11"):
+        samples.divide(26, 13)
+    samples.divide(11, 11)
+    assert caplog.text == ""
+    samples.divide(12, 1)
+    assert "11 pairs are fewer than a batch of 12" in caplog.text
 
 
 def test_one_epoch_shows_every_sample_once_and_the_next_in_another_order() -> None:
@@ -99,5 +156,28 @@ def test_a_selected_picture_that_is_not_in_its_shard_is_an_error(lake: Lake) -> 
 def test_a_tar_that_is_not_the_one_its_rows_describe_is_named(lake: Lake) -> None:
     tar = Path(lake.path(lake.web_tar(Shard("web", "00001"))))
     tar.write_bytes(b"\0" * tar.stat().st_size)
+    samples = Samples(lake, ("all",), image_size=13)
     with pytest.raises(LakeError, match=r"web/web/00001.tar cannot be decoded"):
+        list(islice(samples.batches(11, seed=2), 1))
+
+
+@pytest.mark.parametrize(("kept", "state"), [(2000, "has 2000 bytes of"), (None, "is missing")])
+def test_a_tar_cut_short_or_gone_is_named_before_anything_is_read(
+    lake: Lake, kept: int | None, state: str
+) -> None:
+    tar = Path(lake.path(lake.web_tar(Shard("web", "00001"))))
+    if kept is None:
+        tar.unlink()
+    else:
+        tar.write_bytes(tar.read_bytes()[:kept])
+    with pytest.raises(LakeError, match=rf"web/web/00001.tar in .* {state}"):
         Samples(lake, ("all",), image_size=13)
+
+
+def test_what_is_taken_out_is_not_read_again(lake: Lake) -> None:
+    samples = Samples(lake, ("all",), image_size=13)
+    blue = np.array(["blue" in text for text in samples.texts])
+    taken = samples.take_out(blue)
+    assert {sample.text.split()[1] for sample in taken} == {"blue"}
+    assert len(samples) == 11 - len(taken)
+    assert not any("blue" in text for text in samples.batch(0, 2 * len(samples), 3).texts)
