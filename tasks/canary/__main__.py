@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from tasks.canary.judging import CanaryTest, canary_quality, judged_pairs, told
 from tasks.canary.pairs import read_canary
 from tasks.commands import run_command
+from tasks.inference import shared_model
 from tasks.storage import open_lake
 
 
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args(arguments)
     canary, how = read_canary(given.table), CanaryTest(table=given.table)
-    found = judged_pairs(open_lake(given.lake), canary, given.filter, how, given.device)
+    judge = shared_model(open_lake(given.lake), given.filter, given.device, "filter")
+    found = judged_pairs(canary, judge, how)
     quality = canary_quality(found, "", "")
     lines = [f"{canary.name}: {told(quality)}"]
     for kind, one in quality.kinds.items():

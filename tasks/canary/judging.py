@@ -21,9 +21,10 @@ from tasks import rows
 from tasks.bounds import at_least
 from tasks.canary.pairs import Canary, read_canary
 from tasks.canary.record import CANARIES, canary_path
+from tasks.checkpoints import LoadedModel
 from tasks.errors import InputError, LakeError
 from tasks.filter_quality import THRESHOLD, FilterQuality, Judged, quality_of
-from tasks.inference import over_pictures, shared_model
+from tasks.inference import over_pictures
 from tasks.storage import Commit, Lake, Shard
 
 log = logging.getLogger(__name__)
@@ -54,12 +55,7 @@ class CanaryTest:
 
 
 def judge_canary(
-    lake: Lake,
-    run: str,
-    batch: str,
-    filter_uri: str,
-    how: CanaryTest | None = None,
-    device: str = "cpu",
+    lake: Lake, run: str, batch: str, judge: LoadedModel, how: CanaryTest | None = None
 ) -> Commit:
     """Let a filter judge the canary; nothing happens when it has judged this one in this job.
 
@@ -67,13 +63,11 @@ def judge_canary(
         lake: where the scores go.
         run: the name of the job's scores.
         batch: the job's pictures; they are not looked at.
-        filter_uri: address of the judge.
+        judge: the filter.
         how: which canary, and how.
-        device: "cpu" or "cuda".
 
     Raises:
         InputError: the canary cannot be used.
-        ModelError: the filter is missing or damaged.
     """
     how = how or CanaryTest()
     canary, shard = read_canary(how.table), Shard(batch, ONLY)
@@ -82,7 +76,7 @@ def judge_canary(
         if done.versions.get("canary") == canary.name:
             return done
     started = time.monotonic()
-    found = judged_pairs(lake, canary, filter_uri, how, device)
+    found = judged_pairs(canary, judge, how)
     quality = canary_quality(found, run, batch)
     listed = [{**row, "batch": batch, "shard": ONLY, "run": run} for row in found]
     path = canary_path(run, shard)
@@ -94,25 +88,33 @@ def judge_canary(
         files=[path],
         rows={"pairs": quality.pairs, "noise": quality.noise},
         seconds=time.monotonic() - started,
-        versions={"canary": canary.name, "torch": torch.__version__, "device": device},
+        versions={
+            "canary": canary.name,
+            "torch": torch.__version__,
+            "device": str(judge.model.device),
+        },
     )
     say = log.warning if quality.auc["itm_probability"] < WORTH_AUC else log.info
     say("canary %s: %s", canary.name, told(quality))
     return commit
 
 
-def judged_pairs(
-    lake: Lake, canary: Canary, filter_uri: str, how: CanaryTest, device: str
-) -> list[dict[str, Any]]:
-    """Return a row a pair: canary, key, text, noise, is_noise, model and its two scores."""
-    loaded = shared_model(lake, filter_uri, device, "filter")
+def judged_pairs(canary: Canary, judge: LoadedModel, how: CanaryTest) -> list[dict[str, Any]]:
+    """Return a row a pair: canary, key, text, noise, is_noise, model and its two scores.
 
-    def judge(pixels: Tensor, texts: list[list[str]]) -> list[list[PairScore]]:
-        return score_texts(loaded.model, loaded.tokenizer, pixels, texts, how.max_length)
+    Raises:
+        InputError: a picture is damaged.
+    """
+    dtype = next(judge.model.parameters()).dtype
+    # A job's own texts may all be shorter than what a small model has room for: no reason to stop.
+    longest = min(how.max_length, judge.model.shape.text.positions)
+
+    def scored(pixels: Tensor, texts: list[list[str]]) -> list[list[PairScore]]:
+        return score_texts(judge.model, judge.tokenizer, pixels.to(dtype), texts, longest)
 
     items = [(picture, [pair.text for pair in own]) for picture, own in canary.pairs]
     try:
-        judged = over_pictures(canary.place, loaded, items, how.batch_size, judge)
+        judged = over_pictures(canary.place, judge, items, how.batch_size, scored)
     except LakeError as error:  # it speaks of tars and ingestion
         raise InputError(
             f"a picture of the canary in {canary.place.root} cannot be read ({error!s:.100})"
@@ -124,7 +126,7 @@ def judged_pairs(
             "text": pair.text,
             "noise": pair.noise,
             "is_noise": pair.is_noise,
-            "model": loaded.name,
+            "model": judge.name,
             "itc_cosine": score.itc_cosine,
             "itm_probability": score.itm_probability,
         }

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from models.decoding import Decoding
 from tasks.capfilt.display import showing
-from tasks.capfilt.engine import capfilt_shards
+from tasks.capfilt.judged import capfilt_job
 from tasks.capfilt.naming import named_job
 from tasks.capfilt.settings import INGESTED, CapFilt
 from tasks.capfilt.summary import Summary, summarise
@@ -41,7 +41,7 @@ def main(given: Sequence[str]) -> None:
     # Both before any work: a wrong filter should not be found out after an hour of captioning.
     job = named_job(lake, how, arguments.captioner, arguments.filter)
     with showing(f"{job.captions} and {job.scores}") as display:
-        for _ in capfilt_shards(lake, job, ready, arguments.device, display):
+        for _ in capfilt_job(lake, job, ready, arguments.device, display):
             pass  # each says its own line
     _say(summarise(lake, job, arguments.device, planned, display.tally))
 

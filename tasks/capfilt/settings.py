@@ -38,6 +38,8 @@ class CapFilt:
             or "auto", which is the device where that is a GPU. The squares are the same but for
             one level of 255 here and there.
         decoders: threads that decode pictures; 0 is one for each core this process may use.
+        canary: a table of pictures with right and wrong texts that the filter judges too, as
+            `tasks.canary.pairs` describes it; empty is the shipped one.
     """
 
     captions_per_image: int = 1
@@ -48,6 +50,7 @@ class CapFilt:
     dtype: str = "auto"
     resize: str = "auto"
     decoders: int = 0
+    canary: str = ""
 
     def __post_init__(self) -> None:
         at_least(1, self, "captions_per_image", "batch_size")

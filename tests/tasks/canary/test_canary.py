@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from models.blip import Blip
+from models.decoding import Decoding
 from models.matcher import score_texts
 from models.preprocessing import pixels_for
 from models.presets import preset
@@ -23,10 +24,14 @@ from tasks.canary.drawing import draw_canary
 from tasks.canary.judging import CanaryTest, canary_quality, judge_canary, told
 from tasks.canary.pairs import SHIPPED, read_canary
 from tasks.canary.record import canary_path
+from tasks.capfilt.judged import capfilt_job
+from tasks.capfilt.settings import CapFilt, Job
 from tasks.checkpoints import load_model, save_checkpoint
-from tasks.errors import CapliftError, InputError, ModelError
+from tasks.errors import CapliftError, InputError
+from tasks.inference import shared_model
 from tasks.pictures import square_of
 from tasks.storage import Commit, Lake, Shard, open_lake
+from tests.small_lake import write_lake
 
 FILTER = "checkpoints/filter/00000001"
 FIRST = Shard("web", "00000")
@@ -68,9 +73,8 @@ def kept(lake: Lake, run: str = "s") -> list[dict[str, Any]]:
 
 
 def judged(lake: Lake, table: Path | None, **how: Any) -> Commit:
-    return judge_canary(
-        lake, "s", "web", FILTER, CanaryTest(table=str(table) if table else "", **how)
-    )
+    test = CanaryTest(table=str(table) if table else "", **how)
+    return judge_canary(lake, "s", "web", shared_model(lake, FILTER, "cpu", "filter"), test)
 
 
 def test_what_is_kept_is_what_the_filter_says_of_each_pair_alone(lake: Lake, table: Path) -> None:
@@ -184,13 +188,9 @@ def test_a_damaged_picture_is_named_and_nothing_is_kept(lake: Lake, table: Path)
     assert not lake.exists("canaries")
 
 
-def test_a_missing_table_and_a_missing_filter_are_said_in_one_line(
-    lake: Lake, tmp_path: Path
-) -> None:
+def test_a_missing_table_is_said_in_one_line(lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         judged(lake, tmp_path / "none.jsonl")
-    with pytest.raises(ModelError):
-        judge_canary(lake, "s", "web", "checkpoints/lost/00000001")
 
 
 def test_the_command_prints_each_kind_of_noise_and_writes_nothing(
@@ -203,3 +203,24 @@ def test_the_command_prints_each_kind_of_noise_and_writes_nothing(
     assert not lake.exists("canaries")
     with pytest.raises(CapliftError):
         main([lake.root, FILTER, "--table", str(table.parent)])
+
+
+def test_every_group_of_a_capfilt_job_finds_the_canary_judged(tmp_path: Path, table: Path) -> None:
+    lake = write_lake(tmp_path / "crawl", counts=(3, 2))
+    tokenizer = Tokenizer.train(["a red wall", "a blue wall", "click here"], 80)
+    save_checkpoint(lake, "a", 1, Blip(preset("test"), tokenizer.vocab_size), tokenizer, {})
+    how = CapFilt(canary=str(table), batch_size=2)
+    job = Job(judge="checkpoints/a", scores="s", how=how)
+    for shard in lake.planned("web"):
+        list(capfilt_job(lake, job, [shard]))
+    assert len(kept(lake)) == 5
+    # A job that only writes has no judge.
+    decoding = Decoding(max_length=9, min_length=2)
+    writing = Job(captioner="checkpoints/a", captions="c", how=CapFilt(decoding=decoding))
+    list(capfilt_job(lake, writing, lake.planned("web")))
+    assert lake.folders("canaries") == ["s"]
+
+
+def test_the_canary_does_not_name_the_runs() -> None:
+    own, shipped = CapFilt(canary="pairs.csv"), CapFilt()
+    assert (own.written_by(), own.judged_by()) == (shipped.written_by(), shipped.judged_by())
