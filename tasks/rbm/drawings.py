@@ -1,8 +1,10 @@
 """Plots of a fit as SVG, drawn by hand: a GPU host has no plotting library.
 
 filters.svg           W in the cut columns: which directions of picture and text a unit reads
+activations.svg       how active the hidden units were on the average, look by look
 free_energy_gap.svg   held-out less learnt-from rows, and the nats over the full Gaussian
 mixing.svg            mean free energy of chains begun at data and at noise, sweep by sweep
+forgetting.svg        correlation of a chain's free energy with its own, sweeps later
 """
 
 import base64
@@ -19,7 +21,11 @@ Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 320, 70, 20, 40, 50
 COLOURS = ("#0b62a4", "#c0504d", "#4c8c2b", "#7a4fa3")
-STYLE = "text{font:12px sans-serif;fill:#222}.title{font-size:14px}.grid{stroke:#ddd}"
+# Words have a white edge, so that they can be read where a line runs behind them.
+STYLE = (
+    "text{font:12px sans-serif;fill:#222;stroke:#fff;stroke-width:3px;paint-order:stroke}"
+    ".title{font-size:14px}.grid{stroke:#ddd}"
+)
 
 
 def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str:
@@ -48,7 +54,9 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
     return _svg(parts)
 
 
-def heat(title: str, across: str, up: str, values: NDArray[np.float64]) -> str:
+def heat(
+    title: str, across: str, up: str, values: NDArray[np.float64], names: Sequence[str] = ()
+) -> str:
     """Draw a matrix, blue below zero and red above, a cell a value.
 
     Args:
@@ -56,6 +64,7 @@ def heat(title: str, across: str, up: str, values: NDArray[np.float64]) -> str:
         across: name of the columns.
         up: name of the rows.
         values: float (rows, columns), finite.
+        names: what stands beside each row, if anything.
     """
     most = float(np.abs(values).max()) or 1.0
     share = np.clip(values / most, -1, 1)[..., None]
@@ -71,7 +80,11 @@ def heat(title: str, across: str, up: str, values: NDArray[np.float64]) -> str:
         f'style="image-rendering:pixelated" href="data:image/png;base64,{content}"/>'
     )
     told = f"{title}; the strongest colour is ±{most:.3g}"
-    return _svg([*_frame(told, across, up), picture])
+    step = (HEIGHT - TOP - BOTTOM) / len(values)
+    beside = [
+        _label(LEFT - 6, TOP + step * (n + 0.5) + 4, name, "end") for n, name in enumerate(names)
+    ]
+    return _svg([*_frame(told, across, up), picture, *beside])
 
 
 def _frame(title: str, across: str, up: str) -> list[str]:

@@ -8,7 +8,7 @@ that is judged on other rows, which took no part in any of it.
     fits/<run>/begun.json              what the fit is of
                prepared.safetensors    the whitener, the split, rows to look at
                training.safetensors    the state that a stopped fit goes on from
-               plots/*.svg             filters, free-energy gap, mixing
+               plots/*.svg             filters, activations, free-energy gap, mixing, forgetting
     metrics/<run>.parquet              the numbers of every look
     rbms/<run>/rbm.safetensors         the machine and its whitener
                rbm.json                what was measured; published LAST
@@ -154,7 +154,7 @@ def _train(
         cause = _trouble(learner, step, looking)
         if cause:
             write_curve(lake, run, points)
-            raise _diverged(run, learner, cause)
+            raise _diverged(lake, run, learner, cause)
         if not looking:
             continue
         numbers = looker.cheap(learner, step)
@@ -186,11 +186,15 @@ def _trouble(learner: Learner, step: Step, looking: bool) -> str:
     return ""
 
 
-def _diverged(run: str, learner: Learner, cause: str) -> ModelError:
+def _diverged(lake: Lake, run: str, learner: Learner, cause: str) -> ModelError:
+    """Say what went wrong, what is left of the run, and what to change."""
+    saved = saved_course(lake, run, learner.chains.device.type)
+    kept = "before its first state was saved, so none is kept"
+    if saved is not None:
+        kept = f"its last good state, of update {saved.learner.updates}, is kept in fits/{run}"
     return ModelError(
-        f"{run} diverged at update {learner.updates} ({cause}); its last good state is kept in "
-        f"fits/{run}: lower learning_rate, or set learn_variance to false, and fit again under "
-        "another name"
+        f"{run} diverged at update {learner.updates} ({cause}); {kept}: lower learning_rate, or "
+        "set learn_variance to false, and fit again under another name"
     )
 
 
@@ -204,10 +208,13 @@ def _finish(
 ) -> None:
     """Measure the best machine on rows that took no part, draw it, and publish it."""
     machine, whitener = course.best_machine(), prepared.whitener
+    curve, seed = read_curve(lake, run), looker.how.seed
     drawn = {
         "filters": plots.filters(machine, whitener),
-        "free_energy_gap": plots.free_energy_gap(read_curve(lake, run)),
-        "mixing": plots.mixing(machine, looker.train, looker.how.seed),
+        "free_energy_gap": plots.free_energy_gap(curve),
+        "activations": plots.activations(curve),
+        "mixing": plots.mixing(machine, looker.train, seed),
+        "forgetting": plots.forgetting(machine, course.learner.chains, seed),
     }
     for name, drawing in drawn.items():
         lake.publish_bytes(fit_path(run, f"plots/{name}.svg"), drawing.encode())

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from models.rbm.annealing import bracketed
 from models.rbm.monitor import mixing, progress
@@ -11,8 +12,17 @@ from models.rbm.training import Learner, Step
 from tasks.rbm.likelihood import Yardstick, gemm_rate, judged, update_work
 from tasks.rbm.preparing import Prepared
 from tasks.rbm.settings import RbmFit
+from tasks.rbm.traces import autocorrelation, energy_traces, mixing_time
 
 LOOKS_A_BRACKET = 4  # a look's annealing takes a quarter of the steps of the last one
+# Of the histogram of the hidden units' mean activities. Tenths would tell nothing: most units are
+# seldom active.
+EDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.7, 0.9, 0.99, 0.999)
+# MLflow shows numbers with one prefix together.
+BINS = tuple(
+    f"activity_share/{low:g}-{high:g}" for low, high in zip((0, *EDGES), (*EDGES, 1), strict=True)
+)
+TRACED_CHAINS, TRACED_SWEEPS = 64, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,8 @@ class Looker:
             "gemm_share": self.updates * work / seconds / self.gemm,
             "dropped_rows": float(self.dropped),
         }
-        return found
+        found |= histogram(learner.machine.transform(self.validation).mean(0))
+        return found | swap_rates(learner)
 
     def worth(self, learner: Learner) -> dict[str, float]:
         """Return the likelihood of the held-out rows, and how the chains mix."""
@@ -76,12 +87,36 @@ class Looker:
         mixed = mixing(learner.machine, self.gap_train, generator, sweeps=learner.how.k)
         # The bracket has its own word on whether chains are in equilibrium.
         mixed["mixing_thermalised"] = mixed.pop("thermalised")
+        begun = starts(learner, min(TRACED_CHAINS, len(learner.chains)))
+        traces = energy_traces(learner.machine, begun, generator, TRACED_SWEEPS)
+        correlations = autocorrelation(traces)
+        # Between the chains' states at one update and at the next.
+        mixed["mixing_autocorrelation"] = float(
+            correlations[min(learner.how.k, len(correlations) - 1)]
+        )
+        mixed["mixing_time_sweeps"] = mixing_time(correlations)
         return found | mixed
 
     def rested(self) -> None:
         """Begin to time anew, after looking."""
         self.rows = self.updates = 0
         self.started = time.perf_counter()
+
+
+def histogram(active: Tensor) -> dict[str, float]:
+    """Return the share of hidden units in each bin of EDGES, for mean activities (H,)."""
+    edges = torch.tensor(EDGES, dtype=active.dtype, device=active.device)
+    counts = torch.bincount(torch.bucketize(active, edges, right=True), minlength=len(EDGES) + 1)
+    shares = (counts / len(active)).tolist()
+    return dict(zip(BINS, shares, strict=True))
+
+
+def swap_rates(learner: Learner) -> dict[str, float]:
+    """Return how often neighbouring temperatures exchange states; nothing but under "pt"."""
+    taken = learner.walkers.exchanges
+    if not len(taken):
+        return {}
+    return {"swap_rate_min": float(taken.min()), "swap_rate_mean": float(taken.mean())}
 
 
 def starts(learner: Learner, count: int) -> torch.Tensor:

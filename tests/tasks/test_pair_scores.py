@@ -1,5 +1,6 @@
 """Every pair of a shard gets its PMI once, the same whatever is scored beside it."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,20 @@ FIRST, SECOND = Shard("web", "00000"), Shard("web", "00001")
 SCORES = ("rbm_pmi", "gaussian_pmi", "free_energy")
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    made = open_lake(str(tmp_path / "lake"), create=True)
+@pytest.fixture(scope="module")
+def fitted_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fitted") / "lake"
+    made = open_lake(str(folder), create=True)
     write_vectors(made)
     fitted(made, "judge")
-    return made
+    return folder
+
+
+@pytest.fixture
+def lake(fitted_once: Path, tmp_path: Path) -> Lake:
+    """A copy of the lake with a machine, for each test its own."""
+    shutil.copytree(fitted_once, tmp_path / "lake")
+    return open_lake(str(tmp_path / "lake"))
 
 
 def scores_of(lake: Lake, shard: Shard, run: str = "judge") -> list[dict[str, Any]]:

@@ -104,6 +104,7 @@ def test_what_reads_other_columns_or_cannot_be_read_is_no_match(lake: Lake) -> N
     assert whitener.n_kept < 2 * WIDTH
 
 
+@pytest.mark.slow
 def test_the_alias_moves_to_a_clearly_better_machine_alone(lake: Lake) -> None:
     where = f"sqlite:///{lake.local_path('mlflow.db')}"
     # What is asked here is which of two is better, not whether either is good.

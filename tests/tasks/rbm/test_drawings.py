@@ -41,3 +41,11 @@ def test_a_matrix_is_white_at_zero_red_above_and_blue_below() -> None:
     assert pixels[0, 1].tolist() == [178, 24, 43]
     assert pixels[0, 2].tolist() == [33, 102, 172]
     assert pixels[1, 0].tolist() == [216, 139, 149]  # half the way from white
+
+
+def test_the_rows_of_a_matrix_are_named_beside_their_middles() -> None:
+    drawing = ElementTree.fromstring(heat("t", "x", "y", np.eye(2), ["above", "below"]))
+    found = {text.text: float(text.attrib["y"]) for text in drawing.iter(f"{SVG}text")}
+    height = HEIGHT - TOP - 50
+    assert found["above"] == TOP + height / 4 + 4
+    assert found["below"] == TOP + 3 * height / 4 + 4

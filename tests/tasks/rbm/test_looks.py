@@ -2,11 +2,14 @@
 
 from xml.etree import ElementTree
 
+import pytest
 import torch
+from safetensors.torch import load
 
 from tasks.curves import read_curve
 from tasks.fitted import load_rbm
 from tasks.rbm.fitting import fit_rbm
+from tasks.rbm.looks import histogram
 from tasks.storage import Lake
 from tests.vectors import fitted, quick, write_vectors
 
@@ -46,6 +49,8 @@ def test_every_look_is_in_the_training_log_and_the_plots_lie_beside(lake: Lake) 
         "samples_per_s",
         "gemm_share",
         "hidden_off",
+        "activity_share/0-0.001",
+        "activity_share/0.999-1",
         "weight_norm_median",
         "variance_min",
         "dropped_rows",
@@ -60,17 +65,43 @@ def test_every_look_is_in_the_training_log_and_the_plots_lie_beside(lake: Lake) 
         "nats_over_full_gaussian",
         "nats_over_gmm20",
         "mixing_data_noise",
+        "mixing_autocorrelation",
+        "mixing_time_sweeps",
     } <= looks[1].numbers.keys()
-    for name in ("filters", "free_energy_gap", "mixing"):
+    for name in ("filters", "activations", "free_energy_gap", "mixing", "forgetting"):
         drawing = ElementTree.fromstring(lake.read_bytes(f"fits/told/plots/{name}.svg"))
         assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
     # Only what may be registered lies beside the machine.
     assert lake.names("rbms/told", "") == ["rbm.json", "rbm.safetensors"]
 
 
+def test_every_hidden_unit_is_in_one_bin_of_the_histogram() -> None:
+    found = histogram(torch.tensor([0.0, 0.0005, 0.001, 0.55, 0.999, 1.0, 0.62]))
+    assert sum(found.values()) == pytest.approx(1)
+    assert {name: round(7 * share) for name, share in found.items() if share} == {
+        "activity_share/0-0.001": 2,
+        "activity_share/0.001-0.003": 1,
+        "activity_share/0.3-0.7": 2,
+        "activity_share/0.999-1": 2,
+    }
+
+
+def test_tempered_chains_tell_how_often_they_exchange(lake: Lake) -> None:
+    write_vectors(lake)
+    how = quick(method="pt", temperatures=3, updates=50)
+    looks = list(fit_rbm(lake, "tempered", "v", ("web",), how))
+    for look in looks:
+        lowest, mean = look.numbers["swap_rate_min"], look.numbers["swap_rate_mean"]
+        assert 0 < lowest <= mean < 1
+    state = load(lake.read_bytes("fits/tempered/training.safetensors"))
+    rates = state["learner.exchanges"]
+    assert looks[-1].numbers["swap_rate_min"] == pytest.approx(float(rates.min()))
+    assert looks[-1].numbers["swap_rate_mean"] == pytest.approx(float(rates.mean()))
+
+
 def test_looking_more_often_changes_no_update(lake: Lake) -> None:
     write_vectors(lake)
     seldom = fitted(lake, "seldom", look_every=1000, save_every=100)
-    often = fitted(lake, "often", look_every=1, save_every=100)
+    often = fitted(lake, "often", look_every=7, save_every=100)
     for name, value in seldom.items():
         assert torch.equal(value, often[name]), name
