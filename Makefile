@@ -25,7 +25,7 @@ BIN := .venv/bin
 # One thread a process: two test processes with a pool of threads each would fight over the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-learning experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-catalogue bench-decode bench-train bench-rbm clean
+.PHONY: help install demo serve check test test-all answers experiment-capfilt experiment-learning experiment-rbm bench-ingest bench-plan bench-signals bench-duplicates bench-catalogue bench-decode bench-train bench-capfilt bench-rbm clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ bench-decode: $(INSTALLED)  ## what a picture costs by step and decode mode; BEN
 
 bench-train: $(INSTALLED)  ## a pretraining step beside the published one; BENCH="--size small", "--device cuda"
 	@$(BIN)/python tests/benchmarks/train/bench.py $(BENCH)
+
+bench-capfilt: $(INSTALLED)  ## captions and scores beside a transformers loop; BENCH="--device cuda"
+	@$(BIN)/python tests/benchmarks/capfilt/bench.py $(BENCH)
 
 bench-rbm: $(INSTALLED)  ## RBMs beside GEMM, scikit-learn and plain torch: speed, and test likelihood
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/rbm/bench.py $(BENCH)
