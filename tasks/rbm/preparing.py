@@ -1,11 +1,13 @@
 """One pass over all vectors: which rows are learnt from, the whitener, and rows to look at.
 
 The split is by the picture's key alone, so pairs of one picture are on one side of it, and a
-picture that is held out for the test is held out from every machine, whatever it is fitted on.
+picture that is held out for the test is held out from every machine, whatever it is fitted on. One
+that stands under a second key is on both sides: known by its vector, it is left out of those that
+are held out.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,8 @@ from torch import Tensor
 
 from models.rbm.whitening import Whitener, fit_whitener, whitener_from
 from tasks.errors import InputError
-from tasks.vectors import ROWS_AT_ONCE, Piece, VectorFiles, held_out
+from tasks.rbm.sample import Sample, picture_prints
+from tasks.vectors import Piece, VectorFiles, held_out
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,14 @@ MAX_BAD_SHARE = 0.01
 UNIT_WITHIN = 0.01
 ROWS = ("train", "validation", "test", "test_pictures")
 TOLD = 3  # damaged rows that are named
-DROPPED, TRAIN, VALIDATION, TEST = 0, 1, 2, 3
+DROPPED, TRAIN, VALIDATION, TEST, REPEATED = 0, 1, 2, 3, 4
+COUNTED = (
+    ("training", TRAIN),
+    ("validation", VALIDATION),
+    ("test", TEST),
+    ("dropped", DROPPED),
+    ("repeated", REPEATED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,8 @@ class Prepared:
         validation: some rows that say when to stop.
         test: some rows that judge the machine.
         test_pictures: int64 (n,), rows of one picture have one number.
-        counts: `training_rows`, `validation_rows`, `test_rows`, `dropped_rows` of all files.
+        counts: `training_rows`, `validation_rows`, `test_rows`, `dropped_rows` of all files, and
+            `repeated_rows`, held out and left out since their picture is learnt from.
     """
 
     whitener: Whitener
@@ -88,19 +99,21 @@ def prepare(files: VectorFiles, validation_share: float, most: int) -> Prepared:
     """
     # Room for all at once: what is kept of each piece would hold the heap open behind it.
     kinds = np.zeros(sum(files.group_rows), dtype=np.uint8)
+    prints = np.zeros(len(kinds), dtype=np.uint64)
     samples = {kind: Sample(most, files.width) for kind in (TRAIN, VALIDATION, TEST)}
     bad: list[str] = []
 
     def learnt() -> Iterator[Tensor]:
         at = 0
         for piece in _all(files):
-            found = _kinds(piece, validation_share)
-            kinds[at : at + len(found)] = found
+            found, own = _kinds(piece, validation_share), picture_prints(piece, files.width)
+            here = slice(at, at + len(found))
+            kinds[here], prints[here] = found, own
             at += len(found)
             broken = np.flatnonzero(found == DROPPED)[: TOLD - len(bad)]
             bad.extend(f"{piece.path} key {piece.keys[row]}" for row in broken)
             for kind, sample in samples.items():
-                sample.add(piece, found == kind)
+                sample.add(piece, own, found == kind)
             yield piece.pairs[found == TRAIN].double()
 
     whitener, trouble = None, ""
@@ -111,9 +124,13 @@ def prepare(files: VectorFiles, validation_share: float, most: int) -> Prepared:
     _check_counts(files, kinds, bad)
     if whitener is None:
         raise InputError(f"the vectors of {files.run} cannot be whitened: {trouble}")
+    known = np.unique(prints[kinds == TRAIN])
+    kinds[(kinds > TRAIN) & np.isin(prints, known)] = REPEATED
+    for kind in (VALIDATION, TEST):
+        samples[kind].leave_out(known)
     rows = {kind: sample.rows() for kind, sample in samples.items()}
-    named = (("training", TRAIN), ("validation", VALIDATION), ("test", TEST), ("dropped", DROPPED))
-    counts = {f"{name}_rows": int((kinds == kind).sum()) for name, kind in named}
+    counts = {f"{name}_rows": int((kinds == kind).sum()) for name, kind in COUNTED}
+    _check_repeated(files, rows, counts)
     _tell(files, whitener, rows[TRAIN], counts)
     pictures = samples[TEST].pictures()
     return Prepared(
@@ -135,43 +152,6 @@ def _kinds(piece: Piece, validation_share: float) -> NDArray[np.uint8]:
     return torch.where(whole, kinds, DROPPED).to(torch.uint8).numpy()
 
 
-class Sample:
-    """At most `most` rows: those whose keys come first in an order that says nothing of them."""
-
-    def __init__(self, most: int, width: int) -> None:
-        self.most = most
-        self.pairs = np.empty((2 * most + ROWS_AT_ONCE, 2 * width), dtype=np.float32)
-        self.places = np.empty(len(self.pairs), dtype=np.int64)
-        self.held = 0
-
-    def add(self, piece: Piece, which: NDArray[np.bool_]) -> None:
-        """Take those rows of a piece into the running."""
-        end = self.held + int(which.sum())
-        self.pairs[self.held : end] = piece.pairs.numpy()[which]
-        # Other digits than those the split is made by.
-        chosen = (piece.keys[at] for at in np.flatnonzero(which))
-        self.places[self.held : end] = [int(key[12:20], 16) for key in chosen]
-        self.held = end
-        if self.held > 2 * self.most:
-            self._cut()
-
-    def rows(self) -> Tensor:
-        """Return the rows that came first, float32 (n, 2 E)."""
-        self._cut()
-        return torch.from_numpy(self.pairs[: self.held].copy())
-
-    def pictures(self) -> Tensor:
-        """Return one number a row, the same for rows of one picture, int64 (n,)."""
-        self._cut()
-        return torch.from_numpy(self.places[: self.held].copy())
-
-    def _cut(self) -> None:
-        first = np.argsort(self.places[: self.held], kind="stable")[: self.most]
-        self.held = len(first)
-        self.pairs[: self.held] = self.pairs[first]
-        self.places[: self.held] = self.places[first]
-
-
 def _check_counts(files: VectorFiles, kinds: NDArray[np.uint8], bad: list[str]) -> None:
     dropped = int((kinds == DROPPED).sum())
     if dropped > MAX_BAD_SHARE * len(kinds):
@@ -190,6 +170,23 @@ def _check_counts(files: VectorFiles, kinds: NDArray[np.uint8], bad: list[str]) 
         raise InputError(
             f"{len(kinds)} pairs are too few to hold some out; fit on more, or raise "
             "validation_share"
+        )
+
+
+def _check_repeated(
+    files: VectorFiles, rows: Mapping[int, Tensor], counts: Mapping[str, int]
+) -> None:
+    if counts["repeated_rows"]:
+        log.warning(
+            "%d vectors that were held out are left out: their pictures are learnt from under "
+            "another key",
+            counts["repeated_rows"],
+        )
+    if min(len(found) for found in rows.values()) < 2:
+        raise InputError(
+            f"of the vectors of {files.run} that were held out {counts['repeated_rows']} are of "
+            "pictures that are learnt from under another key, and too few are left: fit on a "
+            "selection, which has every picture once"
         )
 
 

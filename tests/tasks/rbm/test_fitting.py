@@ -183,6 +183,39 @@ def test_vectors_that_are_no_numbers_are_dropped_and_counted(lake: Lake) -> None
     assert lake.read_json("rbms/holes/rbm.json")["metrics"]["dropped_rows"] == 2
 
 
+def test_a_picture_under_a_second_key_does_not_judge_what_has_learnt_from_it(lake: Lake) -> None:
+    """Each picture stands in two shards, so under two keys, beside another text."""
+    images, texts = drawn_vectors(PAIRS)
+    second = Shard("web", "00001")
+    write_sides(lake, images, texts, "v", FIRST)
+    write_sides(lake, images, drawn_vectors(PAIRS, seed=1)[1], "v", second)
+    fitted(lake, "twice", updates=1)
+    told = load_rbm(lake, "twice").metrics
+    keys = [key for group in range(2) for key in files_of(lake, group)]
+    unlearnt = held_out(keys, TEST_SHARE + RbmFit().validation_share)
+    test = held_out(keys, TEST_SHARE)
+    both = (unlearnt[:PAIRS] & unlearnt[PAIRS:]).repeat(2)
+    assert told["training_rows"] == int((~unlearnt).sum())
+    assert told["repeated_rows"] == int((unlearnt & ~both).sum()) > 20
+    assert told["test_rows"] == told["measured_rows"] == int((test & both).sum()) > 1
+    assert told["validation_rows"] == int((unlearnt & ~test & both).sum()) > 1
+
+
+def files_of(lake: Lake, group: int) -> list[str]:
+    (piece,) = open_vectors(lake, "v", ("web",)).pieces(group)
+    return piece.keys
+
+
+def test_where_every_picture_is_learnt_from_under_another_key_nothing_is_measured(
+    lake: Lake,
+) -> None:
+    images, texts = drawn_vectors(PAIRS)
+    for number in range(7):
+        write_sides(lake, images, texts, "v", Shard("web", f"{number:05d}"))
+    with pytest.raises(InputError, match=r"\d+ are of pictures that are learnt from under another"):
+        fitted(lake, "often", updates=1)
+
+
 def test_a_column_that_never_varies_is_left_out(lake: Lake) -> None:
     images, texts = drawn_vectors(PAIRS)
     images[:, 2] = 0.1
