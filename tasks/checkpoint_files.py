@@ -17,7 +17,7 @@ def missing(lake: Lake, uri: str) -> ModelError:
     runs = ", ".join(lake.folders("checkpoints")) or "none"
     return ModelError(
         f"there is no checkpoint {uri} in {lake.root} (runs there: {runs}); an address is "
-        "checkpoints/<run>/<step>, models:/<name>@<alias>, hub:<owner>/<name> or a folder"
+        "checkpoints/<run>/<step>, models:/<name>@<alias>, <owner>/<name> of the hub or a folder"
     )
 
 

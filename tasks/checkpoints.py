@@ -32,6 +32,7 @@ from tasks.checkpoint_files import (
     read_content,
 )
 from tasks.errors import CapliftError, ModelError
+from tasks.hub import hub_folder, hub_id, weights_stamp
 from tasks.storage import Lake
 from tasks.tensors import described, packed, unpacked
 
@@ -165,7 +166,8 @@ def load_model(lake: Lake, uri: str, device: str = "cpu") -> LoadedModel:
         lake: where `checkpoints/...` addresses are looked up.
         uri: `checkpoints/<run>/<step>`; `checkpoints/<run>` for its newest; a registered model
             such as `models:/caplift-captioner@champion`; a folder on this machine, of ours or in
-            transformers' format; an original `.pth` file; or `hub:<owner>/<name>`.
+            transformers' format; an original `.pth` file; or a model of the hub,
+            `<owner>/<name>` with or without `hub:` before it.
         device: where the weights go.
 
     Raises:
@@ -225,17 +227,19 @@ def resolved(lake: Lake, uri: str) -> tuple[str, str]:
     Raises:
         ModelError: there is no such model.
     """
-    if _foreign(uri):
-        return uri, ""
+    foreign = _foreign(uri)
+    if foreign:
+        return uri, weights_stamp(Path(foreign))
     place, folder = _located(lake, uri)
     digest = str(read_card(place, folder)["files"][WEIGHTS]["sha256"])
     return (folder if place == lake else uri), digest
 
 
 def _foreign(uri: str) -> str:
-    """Return the file, folder or hub id of a model that others wrote; empty for any other."""
-    if uri.startswith("hub:"):
-        return uri.removeprefix("hub:")
+    """Return the file or folder of a model that others wrote; empty for any other."""
+    named = hub_id(uri)
+    if named:
+        return str(hub_folder(named))
     where = Path(uri)
     if where.suffix in ORIGINAL and where.is_file():
         return uri
