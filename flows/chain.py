@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from flows.capfilt import INGESTED, capfilt
+from flows.capfilt import capfilt
 from flows.embedding import embedding
 from flows.environment import revision, this_machine
 from flows.evaluation import evaluation, judge_filter
@@ -16,8 +16,10 @@ from flows.rbm import rbm
 from flows.registration import candidates, register
 from flows.selection import selection
 from flows.summary import PipelineResult, Story
+from tasks.capfilt.settings import INGESTED
 from tasks.catalogue.verdicts import Check
 from tasks.evaluation.report import compare, read_report
+from tasks.keeping import accepted_of_batch
 from tasks.selection import SelectionCard, Thresholds
 from tasks.storage import Lake
 
@@ -34,7 +36,7 @@ class Chain:
         selections: cards by name: raw, human, kept.
         models: addresses by name: raw, captioner, filter, selected, rbm.
         runs: run names by what they hold: captions, scores, vectors, evaluations …
-        found: what was measured: filter, rbm, scores, against_raw.
+        found: what was measured: accepted, filter, rbm, scores, against_raw, rounds.
         registered: version and alias of each registered model.
     """
 
@@ -125,6 +127,11 @@ class Chain:
         done = capfilt(batch, writer, judge, self.plan.capfilt, self.lake.root)
         self.runs |= {"captions": done["captions"], "scores": done["scores"]}
         self.found["filter"] = judge_filter(self.lake, done["scores"], batch)
+        threshold = self.plan.selection.thresholds.itm_probability
+        runs = (INGESTED, done["captions"])
+        self.found["accepted"] = accepted_of_batch(
+            self.lake, batch, runs, done["scores"], threshold
+        )
         written = self._rows("captioning", done["captions"], "captions")
         self.story.tell("capfilt", written, self._rows("scoring", done["scores"], "scores"))
 
@@ -145,18 +152,23 @@ class Chain:
 
     def evaluate(self, *names: str) -> None:
         """Score models on the held-out pictures, and what selecting is worth against raw pairs."""
-        reports = {}
+        scores = self.found.setdefault("scores", {})
         for name in names:
             batch = self.plan.held_out.batch
             self.story.begin(f"evaluation {name}", "captions and retrieval on held-out pictures")
             run = evaluation(self.models[name], batch, self.plan.evaluation, self.lake.root)
-            reports[name] = read_report(self.lake, run)
+            report = read_report(self.lake, run)
+            scores[name] = asdict(report)
             self.runs[f"evaluation {name}"] = run
-            self.story.tell(f"evaluation {name}", reports[name].images)
-        self.found["scores"] = {name: asdict(report) for name, report in reports.items()}
+            self.story.tell(f"evaluation {name}", report.images)
+
+    def compare_with_raw(self) -> None:
+        """Find how much better the newest model of selected pairs is than that of the raw ones."""
+        raw, chosen = (
+            read_report(self.lake, self.runs[f"evaluation {name}"]) for name in ("raw", "selected")
+        )
         self.found["against_raw"] = {
-            score: asdict(one)
-            for score, one in compare(self.lake, reports["raw"], reports["selected"]).items()
+            score: asdict(one) for score, one in compare(self.lake, raw, chosen).items()
         }
 
     def register(self) -> None:
@@ -181,6 +193,7 @@ class Chain:
             filter=self.found["filter"],
             rbm=self.found["rbm"],
             registered=self.registered,
+            rounds=self.found["rounds"],
             places={**places, "registry": this_machine().mlflow_uri(self.lake)},
             revision=revision(),
         )

@@ -13,7 +13,8 @@ from flows.plan import Plan
 from flows.ports import LOOPBACK, require_free
 from flows.runs import run_name
 from flows.summary import summary_path
-from flows.telling import tell, told_to
+from flows.tables import told_to
+from flows.telling import tell
 from tasks.capfilt.settings import CapFilt
 from tasks.catalogue.verdicts import Override
 from tasks.demo.facts import PORT, SiteFacts, check_port, write_truth

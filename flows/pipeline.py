@@ -12,17 +12,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow
-from prefect.context import refresh_global_settings_context
-from prefect.logging.configuration import setup_logging
 
 from flows.chain import Chain
-from flows.environment import PREFECT_DEFAULTS, QUIET, set_defaults, this_machine
+from flows.embedded import embed_prefect
+from flows.environment import this_machine
 from flows.plan import Plan
 from flows.quality import quality, require_gates
+from flows.rounds import take_rounds
 from flows.runs import run_name
 from flows.summary import summary_path, write_summary
-from flows.telling import tell, told_to
-from tasks.commands import run_command, show_our_lines
+from flows.tables import told_to
+from flows.telling import tell
+from tasks.commands import run_command
 from tasks.settings import read_plan, settings_from
 from tasks.storage import Lake
 
@@ -47,19 +48,8 @@ def pipeline(plan: Plan, lake: str = "") -> dict[str, str]:
     chain = Chain(plan, opened, run)
     chain.ingest()
     require_gates(opened, chain.check())
-    chain.select_unjudged("raw", "raw", plan.web.batch)
-    chain.select_unjudged("human", "human", plan.seed.batch)
-    chain.pretrain("raw", "raw", "human")
-    start = "raw"
-    for _ in range(plan.rounds):
-        chain.finetune(start)
-        chain.caption_and_score()
-        chain.select_judged("kept")
-        require_gates(opened, chain.check())
-        chain.pretrain("selected", "kept", "human")
-        start = "selected"
+    take_rounds(chain)
     chain.fit_rbm("selected", "kept")
-    chain.evaluate("raw", "captioner", "filter", "selected")
     chain.register()
     places = quality(run, opened.root, chain.selections["kept"].id, chain.check())
     summary = write_summary(opened, chain.result(places))
@@ -73,11 +63,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--lake", default="", help="a folder or an fsspec URL, not CAPLIFT_LAKE")
     given = parser.parse_args(arguments)
     plan = settings_from(Plan, read_plan(given.plan))
-    # Prefect has read its settings at import, before ours were there.
-    set_defaults(PREFECT_DEFAULTS, QUIET)
-    refresh_global_settings_context()
-    setup_logging()
-    show_our_lines()  # what Prefect arranged at its import is quiet now
+    embed_prefect()
     lake = this_machine().open_lake(given.lake, create=True)
     tell(told_to(sys.stdout.isatty()), lake, finished_run(plan, lake))
 

@@ -39,6 +39,7 @@ class PipelineResult:
         registered: version of each registered model, and which of them are champions.
         places: where the report, the database and the registry are.
         revision: git revision of the code.
+        rounds: the numbers of each round, as `flows.rounds` has them; the raw pairs' come first.
     """
 
     run: str
@@ -53,6 +54,7 @@ class PipelineResult:
     registered: dict[str, str]
     places: dict[str, str]
     revision: str
+    rounds: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -60,28 +62,33 @@ class Story:
     """The rows of a run that is under way; a resumed run goes on with them.
 
     A stage that is found done takes a moment; its row keeps the seconds that doing it took.
+    `part` tells stages of one name apart, such as those of several rounds.
     """
 
     lake: Lake
     run: str
     rows: list[StageRow] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
+    part: str = ""
 
     def begin(self, stage: str, what: str) -> None:
         """Say that a stage starts, and on what."""
-        log.info("%s begins: %s", stage, what)
+        log.info("%s begins: %s", self._named(stage), what)
 
     def tell(
         self, stage: str, rows_in: int | None = None, rows_out: int | None = None, note: str = ""
     ) -> None:
         """Add a row for the stage that has just ended; its time counts from the row before."""
-        now = time.monotonic()
-        took = max(round(now - self.since, 1), self._seconds_before(stage))
-        self.rows.append(StageRow(stage, rows_in, rows_out, took, note))
+        now, name = time.monotonic(), self._named(stage)
+        took = max(round(now - self.since, 1), self._seconds_before(name))
+        self.rows.append(StageRow(name, rows_in, rows_out, took, note))
         self.since = now
         told = {**self._before(), **{row.stage: row.seconds for row in self.rows}}
         self.lake.publish_json(self._path, told)
-        log.info("%s: %s", stage, _spoken(self.rows[-1]))
+        log.info("%s: %s", name, _spoken(self.rows[-1]))
+
+    def _named(self, stage: str) -> str:
+        return f"{stage}{self.part}"
 
     @property
     def _path(self) -> str:

@@ -3,32 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from flows.round_table import round_table
 from flows.summary import PipelineResult, StageRow, read_summary
+from flows.tables import SCORES, bare_table, difference_told
 from tasks.storage import Lake
 
-# Score in the evaluation -> how it is called here. ITC is by embedding, ITM re-ranked by the match.
-SCORES = {
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-    "self_r1": "own caption finds picture R@1",
-    "itc_tr_r1": "text retrieval R@1, ITC",
-    "itm_tr_r1": "text retrieval R@1, ITM",
-    "itm_tr_r5": "text retrieval R@5, ITM",
-    "itc_ir_r1": "image retrieval R@1, ITC",
-    "itm_ir_r1": "image retrieval R@1, ITM",
-    "itm_ir_r5": "image retrieval R@5, ITM",
-}
-COLUMNS = 100  # of a page that is no terminal, such as a log
-
-
-def told_to(is_terminal: bool) -> Console:
-    """Return the console that results are printed on; a log gets lines of 100 columns."""
-    return Console(soft_wrap=True, width=None if is_terminal else COLUMNS)
+ONE_ROUND = 2  # that of the raw pairs, and one of CapFilt: the table above has both
 
 
 def tell(console: Console, lake: Lake, summary: str) -> None:
@@ -40,6 +23,8 @@ def tell(console: Console, lake: Lake, summary: str) -> None:
     if result.filter and result.filter["precision"] is not None:
         console.print(filter_line(result.filter))
     console.print(score_table(result))
+    if len(result.rounds) > ONE_ROUND:
+        console.print(round_table(result.rounds))
     console.print(rbm_line(result.rbm))
     console.print()
     for line in places(result, lake, summary):
@@ -48,7 +33,7 @@ def tell(console: Console, lake: Lake, summary: str) -> None:
 
 def stage_table(stages: tuple[StageRow, ...]) -> Table:
     """One line a stage: rows in, rows out, seconds, and what else there is to say."""
-    table = _table("stage", "What each stage read and wrote")
+    table = bare_table("stage", "What each stage read and wrote")
     for name in ("rows in", "rows out", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("", overflow="fold")
@@ -61,7 +46,7 @@ def stage_table(stages: tuple[StageRow, ...]) -> Table:
 
 def keep_table(result: PipelineResult) -> Table:
     """How much of the web's and of the captioner's texts the selection keeps."""
-    table = _table("text", "What the selection keeps")
+    table = bare_table("text", "What the selection keeps")
     for name in ("captions", "kept", "share"):
         table.add_column(name, justify="right")
     for source, one in result.selections["kept"]["sources"].items():
@@ -82,7 +67,9 @@ def filter_line(found: Mapping[str, Any]) -> str:
 
 def score_table(result: PipelineResult) -> Table:
     """Both models beside their baselines; the difference has the interval of 95 % of resamples."""
-    table = _table("score", "On pictures never trained on; the difference with its 95 % interval")
+    table = bare_table(
+        "score", "On pictures never trained on; the difference with its 95 % interval"
+    )
     raw, chosen = result.scores["raw"], result.scores["selected"]
     for name in ("chance", "nearest", "raw", "CapFilt", "CapFilt - raw"):
         table.add_column(name, justify="right")
@@ -92,7 +79,7 @@ def score_table(result: PipelineResult) -> Table:
         baselines = (chosen["baselines"].get(kind, {}).get(name) for kind in ("chance", "nearest"))
         cells = (*baselines, raw["scores"].get(name), chosen["scores"][name])
         gain = result.against_raw.get(name, {}).get("difference")
-        table.add_row(label, *(_value(cell) for cell in cells), _difference(gain))
+        table.add_row(label, *(_value(cell) for cell in cells), difference_told(gain))
     return table
 
 
@@ -133,11 +120,3 @@ def _share(value: float | None) -> str:
 
 def _value(found: Mapping[str, float] | None) -> str:
     return f"{found['value']:.3f}" if found else ""
-
-
-def _difference(found: Mapping[str, float] | None) -> str:
-    return f"{found['value']:+.3f} [{found['low']:+.2f}, {found['high']:+.2f}]" if found else ""
-
-
-def _table(first: str, title: str) -> Table:
-    return Table(first, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
