@@ -16,6 +16,7 @@ DEPLOYMENTS = frozenset(
         "pretraining",
         "finetuning",
         "capfilt",
+        "capfilt_group",
         "selection",
         "embedding",
         "rbm",
@@ -25,6 +26,7 @@ DEPLOYMENTS = frozenset(
         "publish",
         "sweep",
         "pipeline",
+        "rounds",
     }
 )
 COMMANDS = frozenset({"run", "inspect", "delete"})

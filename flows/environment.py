@@ -38,6 +38,8 @@ QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "MLFLOW_LOGGING_LEVEL": "ERROR"}
 SPOKEN = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,models",
     "PREFECT_LOGGING_ROOT_LEVEL": "INFO",
+    # Threads that read ahead or write behind belong to no run; their lines stay in the worker.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 
 
@@ -60,6 +62,15 @@ class Machine:
         import torch
 
         return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The torch devices on which runs may be at once: every GPU, the one chosen, or the CPU."""
+        if self.device_choice not in ("", "cuda"):
+            return (self.device_choice,)
+        import torch
+
+        return tuple(f"cuda:{n}" for n in range(torch.cuda.device_count())) or (self.device,)
 
     def open_lake(self, root: str = "", *, create: bool = False) -> Lake:
         """Open the lake a flow was given, or this machine's own when it was given none.

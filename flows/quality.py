@@ -15,6 +15,7 @@ from tasks.ingestion.sources.planning import RUN as INGESTED
 from tasks.report.report import write_report
 from tasks.storage import Lake
 
+OF_THE_FILTER = ("G8", "G9", "G10", "G13")
 STATUSES = ("fail", "warn", "pass")
 # What an event says of the gates: caplift.gates.failed, .overridden, .warned or .passed.
 EVENT = "caplift.gates"
@@ -56,6 +57,25 @@ def require_gates(lake: Lake, check: Check) -> None:
     """
     named, results = _checked(lake, check)
     require(results, named.overrides)
+
+
+def require_filter(
+    lake: Lake, batch: str, runs: Sequence[str], overrides: Sequence[Override]
+) -> None:
+    """Stop when the gates of captioner and filter have failed on a batch; the others are recorded.
+
+    Args:
+        lake: where everything lies.
+        batch: that was captioned and scored.
+        runs: of its texts, the scores last.
+        overrides: gates that may fail.
+
+    Raises:
+        GateFailed: names the gate, its number and its limits.
+    """
+    check = Check(run=runs[-1], batches=(batch,), runs=tuple(runs), overrides=tuple(overrides))
+    named, results = _checked(lake, check)
+    require([one for one in results if one.gate in OF_THE_FILTER], named.overrides)
 
 
 def require_sound(

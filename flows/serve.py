@@ -6,6 +6,7 @@ prints where each is found. Ctrl-C stops all of them. For several machines see i
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -26,7 +27,9 @@ from tasks.errors import CapliftError, InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = ROOT / "infra" / "prefect.yaml"
-POOLS = {"cpu": 2, "gpu": 1}  # how many flow runs a worker of the pool takes at a time
+# How many flow runs a worker of the pool takes at a time. A run of capfilt only waits for its
+# groups, and the sweep must find a place beside it and another.
+POOLS = {"cpu": 3, "gpu": 1}
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 20
 # Leases in memory are lost with the server, and a run that cannot renew its lease is then killed.
@@ -106,15 +109,23 @@ def serving(
     logs.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
 
-        def start(name: str, *command: str) -> Service:
-            service = _started(name, command, logs, settings)
+        def start(name: str, *command: str, **own: str) -> Service:
+            service = _started(name, command, logs, {**settings, **own})
             stack.callback(service.stop)
             return service
 
         services = [start("prefect-server", *_server(ports))]
         _wait_until_healthy(services[0], f"{ports.api}/health")
         _deploy(settings)
-        services += [start(f"worker-{pool}", *_worker(pool, POOLS[pool])) for pool in POOLS]
+        devices = this_machine(settings).devices
+        # A worker that was killed and started again does not know the run it has left behind; the
+        # pool does, and gives out no second one for the same GPU.
+        _limit(ports, "gpu", len(devices))
+        services.append(start("worker-cpu", *_worker("cpu", "cpu")))
+        for device in devices:
+            name = "gpu" if len(devices) == 1 else f"gpu-{device.partition(':')[2]}"
+            command = _worker("gpu", name)
+            services.append(start(f"worker-{name}", *command, CAPLIFT_DEVICE=device))
         if ports.mlflow:
             services.append(start("mlflow", *_mlflow_pages(ports.mlflow, registry)))
             _wait_until_healthy(services[-1], f"http://{LOOPBACK}:{ports.mlflow}/health")
@@ -144,8 +155,8 @@ def _server(ports: Ports) -> list[str]:
     return [_program("prefect"), "server", "start", *where, "--analytics-off"]
 
 
-def _worker(pool: str, limit: int) -> list[str]:
-    named = ["--pool", pool, "--name", pool, "--type", "process", "--limit", str(limit)]
+def _worker(pool: str, name: str) -> list[str]:
+    named = ["--pool", pool, "--name", name, "--type", "process", "--limit", str(POOLS[pool])]
     return [_program("prefect"), "worker", "start", *named]
 
 
@@ -193,6 +204,18 @@ def _deploy(environment: Mapping[str, str]) -> None:
     for pool in POOLS:
         _prefect(environment, "work-pool", "create", pool, "--type", "process", "--overwrite")
     _prefect(environment, "deploy", "--all", "--prefect-file", str(DEPLOYMENTS))
+
+
+def _limit(ports: Ports, pool: str, runs: int) -> None:
+    """Let a pool have so many runs at once, whichever workers it has."""
+    request = urllib.request.Request(  # our own server on loopback
+        f"{ports.api}/work_pools/{pool}",
+        data=json.dumps({"concurrency_limit": runs}).encode(),
+        headers={"Content-Type": "application/json"},
+        method="PATCH",
+    )
+    with urllib.request.urlopen(request, timeout=START_TIMEOUT_S):
+        pass
 
 
 def _prefect(environment: Mapping[str, str], *arguments: str) -> None:

@@ -5,7 +5,9 @@ report it and the run stays Running for ever, holding its concurrency slot. Pref
 miss some of these after a server restart, so this flow looks for itself: a run that is Running or
 Pending and has been silent for longer than several heartbeats is marked Crashed, and a run that a
 worker can pick up again is rescheduled while it has been tried fewer than three times. What its
-shards had committed stays committed, so the retry does only the rest.
+shards had committed stays committed, so the retry does only the rest. Each lost run is a line of
+the table `lost-runs` on the sweep's page, and an event `caplift.run.lost` that an automation can
+act on.
 """
 
 import logging
@@ -14,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_client, runtime
+from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -22,6 +25,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.events import emit_event
 from prefect.events.filters import (
     EventAnyResourceFilter,
     EventFilter,
@@ -34,6 +38,7 @@ from prefect.types import DateTime
 log = logging.getLogger(__name__)
 
 LOST = "no heartbeat: its process was lost; found by the sweep flow"
+LOST_EVENT = "caplift.run.lost"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 MAX_TRIES = 3
 PAGE = 200
@@ -58,8 +63,34 @@ def sweep(silent_s: int = 120, pending_s: int = 600) -> dict[str, list[str]]:
         crashed = [run for run in silent if _set(client, run, Crashed(message=LOST))]
         retry: State[Any] = Scheduled(name="AwaitingRetry", message=LOST)
         again = [run for run in crashed if _can_run_again(run) and _set(client, run, retry)]
-    log.info("sweep: %d crashed, %d rescheduled", len(crashed), len(again))
+    _report(crashed, again)
     return {"crashed": _ids(crashed), "rescheduled": _ids(again)}
+
+
+def _report(crashed: list[FlowRun], again: list[FlowRun]) -> None:
+    """Say which runs were lost: in the log, on this run's page, and to who listens."""
+    log.info("sweep: %d crashed, %d rescheduled", len(crashed), len(again))
+    if not crashed:
+        return
+    told = [
+        {
+            "run": run.name,
+            "id": str(run.id),
+            "was": run.state.name if run.state else "",
+            "since": run.state.timestamp.isoformat(timespec="seconds") if run.state else "",
+            "tries": run.run_count,
+            "now": "rescheduled" if run in again else "crashed",
+        }
+        for run in crashed
+    ]
+    about = "Runs whose process was lost; they hold no slot any more"
+    create_table_artifact(key="lost-runs", table=told, description=about)
+    for run, row in zip(crashed, told, strict=True):
+        emit_event(LOST_EVENT, resource=_resource(run), payload=row)
+
+
+def _resource(run: FlowRun) -> dict[str, str]:
+    return {"prefect.resource.id": f"caplift.run.{run.id}", "prefect.resource.name": run.name}
 
 
 def _unfinished(client: SyncPrefectClient) -> list[FlowRun]:
@@ -103,7 +134,10 @@ def _set(client: SyncPrefectClient, run: FlowRun, state: State[Any]) -> bool:
 
 
 def _can_run_again(run: FlowRun) -> bool:
-    """Return True for a run of a deployment's own; a subflow comes back with its parent."""
+    """Return True for a run of a deployment's own; what another run started, that one starts again.
+
+    So a group of shards is not done twice at once: by the sweep and by the run that spread it.
+    """
     return (
         run.deployment_id is not None
         and run.parent_task_run_id is None

@@ -16,4 +16,4 @@ RUN pip install --no-cache-dir --constraint constraints.txt ".[pipeline,weights,
 USER caplift
 # tini reaps and forwards signals; a run that is stopped this way is found by the sweep flow.
 ENTRYPOINT ["tini", "--"]
-CMD ["prefect", "worker", "start", "--pool", "cpu", "--type", "process", "--limit", "2"]
+CMD ["prefect", "worker", "start", "--pool", "cpu", "--type", "process", "--limit", "3"]

@@ -10,14 +10,17 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -58,22 +61,40 @@ class Stand:
         ):
             yield opened
 
-    def lose_the_node_of(self, run: FlowRun) -> None:
+    def answers(self) -> bool:
+        """True when the server answers."""
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{self.ports.api}/health", timeout=2) as answer,
+        ):
+            return bool(answer.status == HTTPStatus.OK)
+        return False
+
+    def lose_the_node_of(self, run: FlowRun, pool: str = "cpu") -> None:
         """End the worker and the flow's process at once, then start the worker again.
 
         With the worker alive Prefect reports the crash itself; with both gone nobody does.
         """
-        worker = next(service for service in self.services if service.name == "worker-cpu")
         process = process_of(run)
         assert process is not None
-        started = psutil.Process(worker.process.pid)
+        with self.killed(f"worker-{pool}"):
+            for one in [*process.children(recursive=True), process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+
+    @contextlib.contextmanager
+    def killed(self, name: str) -> Iterator[None]:
+        """Kill a service with all of its group for as long as the body lasts, then start it again.
+
+        The run a worker has started leads a group of its own, and goes on.
+        """
+        service = next(one for one in self.services if one.name == name)
+        started = psutil.Process(service.process.pid)
         command, environment = started.cmdline(), started.environ()
-        os.killpg(worker.process.pid, signal.SIGKILL)
-        for one in [*process.children(recursive=True), process]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        worker.process.wait()
-        with worker.log.open("ab") as output:
+        os.killpg(service.process.pid, signal.SIGKILL)
+        service.process.wait()
+        yield
+        with service.log.open("ab") as output:
             revived = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -82,7 +103,7 @@ class Stand:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.services[self.services.index(worker)] = Service(worker.name, revived, worker.log)
+        self.services[self.services.index(service)] = Service(service.name, revived, service.log)
 
 
 @contextlib.contextmanager
@@ -141,3 +162,33 @@ def process_of(run: FlowRun) -> psutil.Process | None:
             if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run.id):
                 return process
     return None
+
+
+@contextlib.contextmanager
+def another_worker(stand: Stand, pool: str) -> Iterator[None]:
+    """Give a pool a second worker, as a second machine would, and room for its runs."""
+    first = next(one for one in stand.services if one.name == f"worker-{pool}")
+    process = psutil.Process(first.process.pid)
+    command, environment = process.cmdline(), process.environ()
+    command[command.index("--name") + 1] = f"{pool}-second"
+    with stand.client() as client, (stand.home / "second.log").open("wb") as output:
+        room = client.read_work_pool(pool).concurrency_limit or 0
+        client.update_work_pool(pool, WorkPoolUpdate(concurrency_limit=room + 1))
+        started = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        second = Service(f"worker-{pool}-second", started, stand.home / "second.log")
+        eventually(
+            "both workers are known",
+            lambda: sum(w.status == "ONLINE" for w in client.read_workers_for_work_pool(pool)) > 1,
+        )
+        try:
+            yield
+        finally:
+            second.stop()
+            client.update_work_pool(pool, WorkPoolUpdate(concurrency_limit=room))

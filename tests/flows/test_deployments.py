@@ -9,17 +9,20 @@ from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.bare_names import DEPLOYMENTS
+from flows.capfilt import GROUP, POOL
 from flows.embedding import EMBEDDED
 from flows.ingestion import READY
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "prefect.yaml").read_text())
 NAMED: dict[str, dict[str, Any]] = {one["name"]: one for one in PAGE["deployments"]}
+SHARED = "capfilt_group"  # what the workers of a pool do side by side
 # Names of runs and selections, which no page can know before they are made.
 GIVEN: dict[str, dict[str, Any]] = {
     "pretraining": {"selections": ["raw-1"]},
     "finetuning": {"start": "checkpoints/pretraining-1/00000007", "selections": ["human-1"]},
     "rbm": {"vectors": "vectors-1", "batches": ["web"]},
+    "capfilt_group": {"batch": "web", "shards": ["00000"], "job": {"scores": "scores-1"}},
     "reranking": {"how": {"caption_runs": ["captions-1"], "score_run": "scores-1"}},
     "publish": {"selection": "blip-1", "folder": "shards"},
 }
@@ -76,7 +79,16 @@ def test_an_entrypoint_is_dotted(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_a_deployment_waits_in_a_pool_and_runs_alone(name: str) -> None:
     assert NAMED[name]["work_pool"]["name"] in ("cpu", "gpu")
-    assert NAMED[name]["concurrency_limit"]["limit"] == 1
+    if name != SHARED:
+        assert NAMED[name]["concurrency_limit"]["limit"] == 1
+
+
+def test_only_the_groups_of_capfilt_are_as_many_as_the_pool_has_workers() -> None:
+    assert NAMED[SHARED]["work_pool"]["name"] == POOL == "gpu"
+    assert "concurrency_limit" not in NAMED[SHARED]
+    assert f"{SHARED}/{SHARED}" == GROUP
+    # It waits for them: in their pool it would hold the slot that they need.
+    assert NAMED["capfilt"]["work_pool"]["name"] != POOL
 
 
 def test_something_is_scheduled_and_the_pipeline_waits_for_its_pages() -> None:
