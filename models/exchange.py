@@ -15,10 +15,21 @@ from transformers import (
     BlipForImageTextRetrieval,
     BlipForQuestionAnswering,
 )
+from transformers.utils import logging as hf_logging
 
 from models.answering import Answerer
 from models.blip import INITIAL_TEMPERATURE, Blip
-from models.layouts import ROLES, Half, Kind, Names, gathered, scattered, text_names, vision_names
+from models.layouts import (
+    ROLES,
+    Half,
+    Kind,
+    Names,
+    gathered,
+    refuse_odd,
+    scattered,
+    text_names,
+    vision_names,
+)
 from models.presets import Shape, TextShape, VisionShape
 from models.tokenization import Tokenizer
 
@@ -76,14 +87,37 @@ def load_transformers(path: str) -> Imported:
     kind = kind_of_folder(path)
     if kind == "answerer":
         raise ValueError(f"{path} answers questions; it is no captioner and no filter")
-    return from_transformers(CLASSES[kind].from_pretrained(path))
+    return from_transformers(_loaded(kind, path))
 
 
 def load_answerer(path: str) -> Answerer:
     """Load a model that answers questions; as `load_transformers`."""
     if kind_of_folder(path) != "answerer":
         raise ValueError(f"{path} answers no questions; BlipForQuestionAnswering does")
-    return answerer_from_transformers(CLASSES["answerer"].from_pretrained(path))
+    return answerer_from_transformers(_loaded("answerer", path))
+
+
+def _loaded(kind: Kind, path: str) -> Any:
+    """Load one of transformers' classes; what its files lack would be drawn at random there.
+
+    Raises:
+        ValueError: tensors are missing, of another shape than the config says, or have no place.
+    """
+    shown = hf_logging.get_verbosity()
+    hf_logging.set_verbosity_error()  # its report of many lines becomes one of ours
+    try:
+        theirs, said = CLASSES[kind].from_pretrained(
+            path, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    finally:
+        hf_logging.set_verbosity(shown)
+    for name, there, wanted in sorted(said["mismatched_keys"]):
+        raise ValueError(
+            f"{name} is {tuple(there)} in the file and {tuple(wanted)} by its config, "
+            f"as are {len(said['mismatched_keys'])} tensors in all"
+        )
+    refuse_odd(said["missing_keys"], said["unexpected_keys"])
+    return theirs
 
 
 def from_transformers(theirs: Any) -> Imported:

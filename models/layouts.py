@@ -5,7 +5,7 @@ dimension. A captioner names the decoder's half of the text stack, a filter the 
 answerer has a stack of its own for each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import torch
@@ -19,6 +19,9 @@ Kind = Literal["captioner", "filter", "answerer"]
 Names = dict[str, tuple[str, ...]]  # ours -> theirs, in the order in which they are stacked
 
 PREFIXES: dict[Half, str] = {"captioner": "text_decoder.bert.", "filter": "text_encoder."}
+# Where a tensor lies that would change what a model does; momentum copies and queues lie elsewhere.
+PARTS = ("vision_model.", "visual_encoder.", "text_encoder.", "text_decoder.")
+NO_WEIGHTS = ("position_ids", "cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
 ROLES: dict[Half, Role] = {"captioner": "decoder", "filter": "encoder"}
 
 
@@ -35,6 +38,25 @@ def gathered(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
         name: torch.cat([state[t] for t in theirs]) if len(theirs) > 1 else state[theirs[0]]
         for name, theirs in names.items()
     }
+
+
+def refuse_odd(missing: Collection[str], left: Collection[str]) -> None:
+    """Refuse a state that has not what its model needs, or more: it is of another architecture.
+
+    Args:
+        missing: names it has no tensor for.
+        left: names of tensors that no part of the model takes.
+
+    Raises:
+        ValueError: names the first of them.
+    """
+    if missing:
+        raise ValueError(f"{len(missing)} tensors are missing, the first is {min(missing)}")
+    parts = [name for name in left if name.startswith(PARTS) and not name.endswith(NO_WEIGHTS)]
+    if parts:
+        raise ValueError(
+            f"{len(parts)} tensors have no place in a BLIP of this shape, the first is {min(parts)}"
+        )
 
 
 def scattered(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
@@ -167,11 +189,6 @@ def language_names(prefix: str) -> Names:
         **_both("language.norm", f"{prefix}.transform.LayerNorm"),
         "language.bias": (f"{prefix}.bias",),
     }
-
-
-def is_head(ours: str) -> bool:
-    """Say whether one of our tensors belongs to a head, which a checkpoint may lack."""
-    return ours.startswith(("vision_projection", "text_projection", "match_head", "language"))
 
 
 def _both(ours: str, *theirs: str) -> Names:

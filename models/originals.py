@@ -26,7 +26,7 @@ from models.layouts import (
     Kind,
     Names,
     gathered,
-    is_head,
+    refuse_odd,
     scattered,
     text_names,
     timm_names,
@@ -38,8 +38,9 @@ HEAD_WIDTH = 64  # of one attention head in every released file
 
 
 def is_vqa(state: Mapping[str, Tensor]) -> bool:
-    """Tell whether an original file holds a model that answers: both stacks, no matching head."""
-    return len(_halves(state)) == len(PREFIXES) and "itm_head.weight" not in state
+    """Tell whether an original file holds a model that answers: both stacks, and no other head."""
+    heads = [name for name in state if name.startswith(("vision_proj.", "text_proj.", "itm_head."))]
+    return len(_halves(state)) == len(PREFIXES) and not heads
 
 
 def from_salesforce(state: Mapping[str, Tensor], shape: Shape | None = None) -> Imported:
@@ -49,7 +50,8 @@ def from_salesforce(state: Mapping[str, Tensor], shape: Shape | None = None) -> 
     of 64 as in every released file.
 
     Raises:
-        ValueError: the file has neither text half, or it has both and they do not share weights.
+        ValueError: the file has neither text half, it has both and they do not share weights, or
+            it lacks tensors or has some that no BLIP of its shape has.
     """
     halves = _halves(state)
     if not halves:
@@ -59,14 +61,16 @@ def from_salesforce(state: Mapping[str, Tensor], shape: Shape | None = None) -> 
     words = state[f"{PREFIXES[halves[0]]}embeddings.word_embeddings.weight"]
     model = Blip(shape or _shape_of(state, halves[0]), len(words))
     names = timm_names(model.shape.vision.depth, VISION)
+    used = dict(names)
     for half in reversed(halves):
         names |= text_names(model.shape, half)
-    if len(halves) > 1:
-        _check_tied(state, model.shape)
-    names = {o: t for o, t in names.items() if all(n in state for n in t) or not is_head(o)}
+        used |= {f"{half} {ours}": theirs for ours, theirs in text_names(model.shape, half).items()}
+    _refuse_odd(state, used)
     if "temp" in state:
         names["temperature"] = ("temp",)
     fill(model, state, names)
+    if len(halves) > 1:
+        _check_tied(state, model.shape)
     if len(halves) == 1:
         copy_self_attention(model, halves[0])
     return Imported(model, halves)
@@ -82,8 +86,16 @@ def answerer_from_salesforce(state: Mapping[str, Tensor], shape: Shape | None = 
         raise ValueError("this .pth is no VQA model: one has text_encoder and text_decoder alone")
     words = state[f"{PREFIXES['captioner']}embeddings.word_embeddings.weight"]
     model = Answerer(shape or _shape_of(state, "captioner"), len(words))
-    model.load_state_dict(gathered(state, _all_names(model.shape, "answerer")))
+    names = _all_names(model.shape, "answerer")
+    _refuse_odd(state, names)
+    model.load_state_dict(gathered(state, names))
     return model
+
+
+def _refuse_odd(state: Mapping[str, Tensor], names: Names) -> None:
+    """Refuse a state with a tensor too few or too many."""
+    used = {name for theirs in names.values() for name in theirs}
+    refuse_odd(used - state.keys(), state.keys() - used)
 
 
 def to_salesforce(model: Blip | Answerer) -> dict[str, Tensor]:

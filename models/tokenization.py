@@ -86,8 +86,15 @@ class Tokenizer:
 
     @classmethod
     def bert(cls, vocabulary: Path) -> "Tokenizer":
-        """Load BERT's vocabulary, one piece a line, and append [DEC] and [ENC]."""
+        """Load BERT's vocabulary, one piece a line, and append [DEC] and [ENC].
+
+        Raises:
+            ValueError: a piece stands there twice, so that lines are no ids.
+        """
         lines = vocabulary.read_text(encoding="utf-8").splitlines()
+        if len(set(lines)) < len(lines):
+            twice = Counter(lines).most_common(1)[0][0]
+            raise ValueError(f"the vocabulary {vocabulary} lists {twice!r} more than once")
         return cls(_wordpiece({piece: index for index, piece in enumerate(lines)}))
 
     @classmethod

@@ -23,24 +23,29 @@ from models.blip import Blip
 from models.presets import shape_from
 from models.tokenization import Tokenizer
 from tasks.checkpoint_files import (
+    ANSWERER,
+    BLIP,
     CARD,
+    FORMAT,
     PIECES,
     TRAINING,
     WEIGHTS,
+    NewerCheckpointError,
     missing,
+    prune,
     read_card,
     read_content,
+    remove,
+    steps,
 )
-from tasks.errors import CapliftError, ModelError
+from tasks.errors import ModelError
 from tasks.hub import hub_folder, hub_id, weights_stamp
 from tasks.storage import Lake
 from tasks.tensors import described, packed, unpacked
 
 log = logging.getLogger(__name__)
 
-KEPT = 2
 ORIGINAL = (".pth", ".pt")  # what the original code's files end in
-BLIP, ANSWERER = "blip", "answerer"  # what a card may say of its `kind`
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
     """
     uri = f"checkpoints/{run}/{step:08d}"
     # A rerun after a damaged card must not leave the old card beside new weights.
-    _remove(lake, f"{uri}/{CARD}")
+    remove(lake, f"{uri}/{CARD}")
     files = {
         WEIGHTS: packed(model.state_dict()),
         PIECES: tokenizer.to_json().encode(),
@@ -113,6 +118,7 @@ def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
     for name, content in files.items():
         lake.publish_bytes(f"{uri}/{name}", content)
     card = {
+        "format": FORMAT,
         "run": run,
         "step": step,
         "kind": BLIP if isinstance(model, Blip) else ANSWERER,
@@ -123,24 +129,30 @@ def save_checkpoint(  # noqa: PLR0913  # a checkpoint is these seven things
         "files": {name: described(content) for name, content in files.items()},
     }
     lake.publish_json(f"{uri}/{CARD}", card)
-    _prune(lake, run, step)
+    prune(lake, run, step)
     return Checkpoint(run, step, uri, card)
 
 
 def newest(lake: Lake, run: str) -> Checkpoint | None:
-    """Return the run's newest whole checkpoint, or None; damaged ones are passed over aloud."""
-    for step in reversed(lake.folders(f"checkpoints/{run}")):
-        uri = f"checkpoints/{run}/{step}"
+    """Return the run's newest whole checkpoint, or None; damaged ones are passed over aloud.
+
+    Raises:
+        NewerCheckpointError: a later Caplift has gone on with the run, which starting from an
+            older checkpoint would undo.
+    """
+    for step, uri in reversed(steps(lake, run)):
         if not lake.exists(f"{uri}/{CARD}"):
             continue
         try:
             card = read_card(lake, uri)
             for name in card["files"]:
                 read_content(lake, uri, card, name)
+        except NewerCheckpointError:
+            raise
         except ModelError as error:
             log.warning("%s; looking for an older one", error)
             continue
-        return Checkpoint(run, int(step), uri, card)
+        return Checkpoint(run, step, uri, card)
     return None
 
 
@@ -209,7 +221,7 @@ def load_any(lake: Lake, uri: str, device: str = "cpu") -> Loaded[Blip | Answere
         tokenizer = Tokenizer.from_json(read_content(place, folder, card, PIECES).decode())
         model: Blip | Answerer = built(shape_from(card["shape"]), int(card["vocab_size"]))
         model.load_state_dict(unpacked(weights, f"{uri}/{WEIGHTS}"))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         # torch names the tensors that differ from the second line on.
         reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
         raise ModelError(
@@ -278,25 +290,3 @@ def _located(lake: Lake, uri: str) -> tuple[Lake, str]:
 def _outside(folder: Path) -> tuple[Lake, str]:
     whole = folder.resolve()
     return Lake(str(whole.parent)), whole.name
-
-
-def _prune(lake: Lake, run: str, written: int) -> None:
-    """Remove what no one needs: all but the last two and the final one."""
-    uris = [f"checkpoints/{run}/{step}" for step in lake.folders(f"checkpoints/{run}")]
-    older = [uri for uri in uris if int(uri.rsplit("/", 1)[1]) < written]
-    whole = [uri for uri in older if lake.exists(f"{uri}/{CARD}")]
-    spared = set(whole[-(KEPT - 1) :])
-    for uri in older:
-        try:
-            keep = uri in spared or (uri in whole and read_card(lake, uri)["final"])
-        except CapliftError:
-            keep = False
-        if not keep:
-            # The card first: from then on the folder is no checkpoint, whatever happens.
-            _remove(lake, f"{uri}/{CARD}")
-            lake.fs.rm(lake.path(uri), recursive=True)
-
-
-def _remove(lake: Lake, relative: str) -> None:
-    if lake.exists(relative):
-        lake.fs.rm(lake.path(relative))

@@ -5,9 +5,11 @@ file without one reads BERT's, as all released ones do.
 """
 
 import hashlib
+import pickle
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import cached_file
 
@@ -20,6 +22,11 @@ from models.tokenization import Tokenizer
 from tasks.errors import ModelError
 from tasks.weights import read_state
 
+# What transformers, torch and our own checks raise at files that are not what they seem.
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ZeroDivisionError),
+    *(SafetensorError, StrictDataclassError),
+)
 VOCABULARIES = ("vocab.txt", "tokenizer.json")
 
 
@@ -41,9 +48,16 @@ def load_foreign(where: str) -> tuple[Blip | Answerer, Tokenizer, dict[str, Any]
     try:
         model, halves = _original(Path(where)) if is_file else _transformers(where)
         tokenizer = beside(Path(where).parent) if is_file else _hub_vocabulary(where)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{where} is no file of tensors alone, so it is not read: loading it could run code; "
+            "write it as safetensors"
+        ) from error
+    except UNREADABLE as error:
         # torch names the tensors that do not fit from the second line on.
         reason = ": ".join(line.strip() for line in str(error).splitlines()[:2])
+        if isinstance(error, KeyError):
+            reason = f"it lacks {reason}"
         raise ModelError(f"{where} cannot be loaded as a BLIP ({reason})") from error
     if tokenizer.vocab_size != model.vocab_size:
         raise ModelError(

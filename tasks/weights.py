@@ -59,8 +59,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"{path} is no file of tensors alone, so it is not read: loading it could run code; "
             "save its state_dict, or write it as safetensors"
         ) from error
-    except (RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+        reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise ModelError(f"{path} is damaged or no file of torch ({reason})") from error
     return _tensors(found, path)
 
