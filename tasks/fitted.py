@@ -26,17 +26,22 @@ def fit_path(run: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FittedRbm:
-    """A machine with its whitener, its log Z over white columns, and what was measured."""
+    """A machine with its whitener, its log Z over white columns, and what was measured.
+
+    `embedded_by` are the names of the models that made its vectors; empty where none is known.
+    """
 
     run: str
     machine: RBM
     whitener: Whitener
     metrics: dict[str, Any]
+    embedded_by: tuple[str, ...] = ()
 
     def to(self, device: str) -> "FittedRbm":
         """Return the same on a device."""
         state = {name: value.to(device) for name, value in self.whitener.state().items()}
-        return FittedRbm(self.run, self.machine.to(device), whitener_from(state), self.metrics)
+        moved = self.machine.to(device), whitener_from(state)
+        return FittedRbm(self.run, *moved, self.metrics, self.embedded_by)
 
 
 def publish_rbm(
@@ -89,7 +94,9 @@ def rbm_at(lake: Lake, folder: str) -> FittedRbm:
             groups[kind][rest] = value
         machine = RBM.of(record["architecture"])
         machine.load_state_dict(groups["machine"])
-        return FittedRbm(run, machine, whitener_from(groups["whitener"]), record["metrics"])
+        embedded_by = tuple(record.get("embedded_by", ()))  # older records do not say it
+        whitener = whitener_from(groups["whitener"])
+        return FittedRbm(run, machine, whitener, record["metrics"], embedded_by)
     except FileNotFoundError as error:
         raise ModelError(f"there is no fitted RBM {run} in {lake.root}; fit it first") from error
     except (KeyError, ValueError, RuntimeError, TypeError, ModelError) as error:

@@ -15,7 +15,7 @@ from tasks import rows
 from tasks.errors import ModelError
 from tasks.fitted import FittedRbm, load_rbm
 from tasks.storage import Commit, Lake, Shard
-from tasks.vectors import pairs_of
+from tasks.vectors import pairs_of, weights_of
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,14 @@ def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
 
     Raises:
         LakeError: the shard has no vectors.
-        ModelError: the machine is missing, or was fitted on vectors of another width.
+        ModelError: the machine is missing, or was fitted on another model's vectors.
     """
     if lake.is_committed(STAGE, run, shard):
         return lake.commit_of(STAGE, run, shard)
     started = time.monotonic()
     table = rows.read_rows(lake, lake.rows("vectors", vector_run, shard))
     fitted = load_rbm(lake, run)
+    _refuse_other_model(lake, fitted, vector_run, shard)
     scored = [
         {"batch": shard.batch, "shard": shard.name, "run": run, "model": run, **row}
         for row in _scored(fitted, table)
@@ -47,6 +48,21 @@ def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
     counts = {"pairs": len(scored), "unscored": sum(row["rbm_pmi"] is None for row in scored)}
     log.info("%s %s: %d pairs, %d unscored, in %.1f s", STAGE, shard, *counts.values(), seconds)
     return lake.commit(STAGE, run, shard, files=[path], rows=counts, seconds=seconds)
+
+
+def _refuse_other_model(lake: Lake, fitted: FittedRbm, vector_run: str, shard: Shard) -> None:
+    """See that the vectors are of the model whose vectors the machine was fitted on, if both say.
+
+    Another model's are numbers too, and as many, but mean other things.
+    """
+    if not fitted.embedded_by or not lake.is_committed("embedding", vector_run, shard):
+        return
+    theirs = lake.commit_of("embedding", vector_run, shard).versions.get("model", "")
+    if theirs and weights_of([theirs]).isdisjoint(weights_of(fitted.embedded_by)):
+        raise ModelError(
+            f"the RBM {fitted.run} was fitted on vectors of {', '.join(fitted.embedded_by)} and "
+            f"those of {vector_run} are of {theirs}; score vectors of the same model, or fit anew"
+        )
 
 
 def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:

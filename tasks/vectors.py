@@ -5,7 +5,7 @@ Files may together be larger than memory: `VectorFiles` reads them a piece at a 
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +154,21 @@ def read_vectors(
     keys = [key for piece in pieces for key in piece.keys]
     kept = [key for key, good in zip(keys, whole.tolist(), strict=True) if good]
     return pairs[whole], kept, int((~whole).sum())
+
+
+def embedded_by(lake: Lake, vector_run: str, batches: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the models that made these vectors; empty where no record says so.
+
+    One record a batch is read: the name of a run covers its model.
+    """
+    firsts = [shard for b in batches for shard in lake.committed("embedding", vector_run, b)[:1]]
+    told = (lake.commit_of("embedding", vector_run, one).versions.get("model") for one in firsts)
+    return tuple(sorted({name for name in told if name}))
+
+
+def weights_of(names: Iterable[str]) -> set[str]:
+    """Return the digits of the weights behind models' names: one model has several addresses."""
+    return {name.rpartition("#")[2] for name in names}
 
 
 def _width(footer: Footer) -> int:

@@ -39,7 +39,7 @@ from tasks.rbm.settings import RbmFit
 from tasks.rbm.streaming import Batches
 from tasks.storage import Lake
 from tasks.tensors import packed, unpacked
-from tasks.vectors import VectorFiles, open_vectors
+from tasks.vectors import VectorFiles, embedded_by, open_vectors
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ def fit_rbm(
     course = _begun(lake, run, prepared, how, device)
     looker = Looker(prepared, how, course.learner)
     yield from _train(lake, run, course, looker, _batches(files, prepared, how, course))
+    facts["embedded_by"] = list(embedded_by(lake, vector_run, batches))
     _finish(lake, run, course, looker, prepared, facts)
 
 

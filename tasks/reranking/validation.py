@@ -26,7 +26,7 @@ from tasks.pictures import Picture, shard_pictures
 from tasks.reranking.candidates import TERMS, Candidates, read_candidates
 from tasks.reranking.stage import Reranking
 from tasks.storage import Lake, Shard
-from tasks.vectors import held_out
+from tasks.vectors import embedded_by, held_out, weights_of
 
 log = logging.getLogger(__name__)
 
@@ -143,9 +143,8 @@ def refuse_participant(lake: Lake, judge: str, shards: Sequence[Shard], how: Rer
     names = {str(name) for name in took_part}
     if how.rbm_run:
         vectors = lake.read_json(rbm_path(how.rbm_run, "rbm.json"))["vectors"]
-        records = lake.glob(f"commits/embedding/{vectors}/*/*.json")
-        names |= {str(lake.read_json(record)["versions"].get("model")) for record in records}
-    if judge in names:
+        names |= set(embedded_by(lake, vectors, lake.folders(f"commits/embedding/{vectors}")))
+    if not weights_of([judge]).isdisjoint(weights_of(names)):
         raise InputError(
             f"the judge {judge} took part in writing or scoring the candidates; name a model that "
             "did not, or give weights"

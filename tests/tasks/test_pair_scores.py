@@ -117,6 +117,27 @@ def test_vectors_of_another_width_are_refused_with_both_numbers(lake: Lake) -> N
         score_pairs(lake, "judge", "wide", FIRST)
 
 
+def embedded(lake: Lake, run: str, shard: Shard, model: str) -> None:
+    versions = {"model": model}
+    lake.commit("embedding", run, shard, files=[], rows={}, seconds=0, versions=versions)
+
+
+def test_vectors_of_another_model_are_refused_however_wide_they_are(lake: Lake) -> None:
+    embedded(lake, "v", FIRST, "checkpoints/blip/1#1234")
+    fitted(lake, "known", updates=1)
+    assert load_rbm(lake, "known").embedded_by == ("checkpoints/blip/1#1234",)
+    write_vectors(lake, shard="00001", run="other", pairs=7)
+    embedded(lake, "other", SECOND, "checkpoints/blip/1#5678")
+    with pytest.raises(ModelError, match=r"of checkpoints/blip/1#1234 and those of other are of"):
+        score_pairs(lake, "known", "other", SECOND)
+    assert not lake.is_committed("rbm", "known", SECOND)
+    # The same weights under another address are the same model; who does not say is believed.
+    embedded(lake, "other", SECOND, "models:/caplift-blip/2#1234")
+    assert score_pairs(lake, "known", "other", SECOND).rows["pairs"] == 7
+    write_vectors(lake, shard="00002", run="other", pairs=3)
+    assert score_pairs(lake, "known", "other", Shard("web", "00002")).rows["pairs"] == 3
+
+
 def test_a_machine_that_is_not_there_or_damaged_is_one_line(lake: Lake) -> None:
     with pytest.raises(ModelError, match="there is no fitted RBM nobody"):
         score_pairs(lake, "nobody", "v", FIRST)

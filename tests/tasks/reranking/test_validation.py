@@ -1,5 +1,6 @@
 """Weights are chosen on one half of the pictures, for a judge that had no part in the scores."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ def test_the_reported_shares_are_those_of_the_judges_hits(captioned: Lake) -> No
 def test_a_judge_that_took_part_is_refused(captioned: Lake, participant: str) -> None:
     with pytest.raises(InputError, match="took part in writing or scoring"):
         validate_weights(captioned, "web", JUDGED, participant)
+
+
+def test_a_participant_under_another_address_is_known_by_its_weights(captioned: Lake) -> None:
+    shutil.copytree(captioned.path(FILTER), captioned.path("checkpoints/renamed/00000001"))
+    with pytest.raises(InputError, match=r"renamed.* took part in writing or scoring"):
+        validate_weights(captioned, "web", JUDGED, "checkpoints/renamed/00000001")
 
 
 def test_the_model_whose_vectors_the_rbm_was_fitted_on_took_part_too(captioned: Lake) -> None:
