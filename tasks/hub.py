@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.errors import ModelError
 
 PREFIX = "hub:"
-ID = re.compile(r"[\w.-]+/[\w.-]+")
+ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 READ = ("config.json", "vocab.txt", "tokenizer.json", "model*.safetensors*")
 OLD = "pytorch_model*"  # where there are no safetensors
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -54,6 +54,11 @@ def hub_folder(named: str) -> Path:
     except (OSError, ValueError) as error:  # it answered: no such model, or not for this account
         reason = " ".join(str(error).split())
         raise ModelError(f"the hub gives no {named} ({reason:.200})") from error
+    if not weights_stamp(folder):
+        raise ModelError(
+            f"{named} comes without weights: {folder} has no model.safetensors and no "
+            "pytorch_model.bin; where that is a cache, its download was cut short: fetch it again"
+        )
     return folder
 
 
@@ -63,7 +68,9 @@ def weights_stamp(where: Path) -> str:
     for pattern in WEIGHTS:
         files = files or sorted(where.glob(pattern))
     stamps = [_sha256(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return stamps[0] if len(stamps) == 1 else hashlib.sha256("".join(stamps).encode()).hexdigest()
+    if len(stamps) < 2:
+        return "".join(stamps)
+    return hashlib.sha256("".join(stamps).encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
