@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.decoding import Decoding, Spelling, Writer, adjusted
+from models.decoding import Decoding, Rules, Spelling, Writer, should_check
 from models.text import Cache, ImageKeys
 
 
@@ -45,15 +45,16 @@ def beam_search(model: Writer, keys: ImageKeys, spelling: Spelling, decoding: De
     images, beams, start = len(keys), decoding.beams, len(spelling.prompt)
     search = _started(images, spelling, decoding, model.device)
     cache = Cache(model.shape.text, images * beams, decoding.max_length, model.text.words.weight)
+    rules = Rules(spelling, decoding, model.device)
+    first = torch.arange(images, device=model.device)[:, None] * beams
     new = search.ids[:, :, :start].flatten(0, 1)
     for at in range(start, decoding.max_length):
         logits = model.language_logits(model.decode_hidden(new, keys, cache)[:, -1])
         scores = logits.float().log_softmax(dim=1)
-        scores = adjusted(scores, search.ids[:, :, :at].flatten(0, 1), spelling, decoding)
+        scores = rules.adjusted(scores, search.ids[:, :, :at].flatten(0, 1))
         origin = _advance(search, scores.reshape(images, beams, -1), at, spelling)
-        if bool(search.done.all()):
+        if should_check(at, model.device) and bool(search.done.all()):
             break
-        first = torch.arange(images, device=origin.device)[:, None] * beams
         cache.reorder((first + origin).flatten())
         new = search.ids[:, :, at : at + 1].flatten(0, 1)
     return search.ended_ids[:, 0]
@@ -88,7 +89,7 @@ def _advance(search: _Search, scores: Tensor, at: int, spelling: Spelling) -> Te
     search.ids = grown.gather(1, kept[..., None].expand(-1, -1, grown.shape[2]))
     worst = search.ended_scores.amin(dim=1)
     search.done |= worst >= search.scores[:, 0] / generated
-    search.done |= torch.tensor(is_last, device=worst.device)
+    search.done |= is_last
     return origin.gather(1, kept)
 
 

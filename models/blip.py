@@ -107,7 +107,7 @@ class Blip(nn.Module):
 
     def image_embedding(self, tokens: Tensor) -> Tensor:
         """Map tokens (B, T, Wv) to unit vectors (B, E)."""
-        return F.normalize(self.vision_projection(tokens[:, 0]).float(), dim=-1)
+        return F.normalize(in_full(self.vision_projection, tokens[:, 0]), dim=-1)
 
     def encode_text(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Read text alone: ids that begin with [CLS], (N, L), to (N, L, Wt)."""
@@ -115,7 +115,7 @@ class Blip(nn.Module):
 
     def text_embedding(self, hidden: Tensor) -> Tensor:
         """Map hidden states (N, L, Wt) to unit vectors (N, E)."""
-        return F.normalize(self.text_projection(hidden[:, 0]).float(), dim=-1)
+        return F.normalize(in_full(self.text_projection, hidden[:, 0]), dim=-1)
 
     def embed_text(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return `text_embedding(encode_text(ids, mask))` for less work."""
@@ -141,7 +141,7 @@ class Blip(nn.Module):
             float (N, 2) logits; index 1 says that they match.
         """
         hidden = self.text.encode(ids, mask, keys, first_only=True)
-        return torch.as_tensor(self.match_head(hidden[:, 0]))
+        return in_full(self.match_head, hidden[:, 0])
 
     def decode_hidden(
         self,
@@ -178,6 +178,14 @@ class Blip(nn.Module):
     def clamp_temperature(self) -> None:
         """Keep the temperature where a softmax over it makes sense; called before each step."""
         self.temperature.clamp_(*TEMPERATURE_BOUNDS)
+
+
+def in_full(linear: nn.Linear, x: Tensor) -> Tensor:
+    """Apply a last layer in float32, whatever the weights are kept in.
+
+    With bfloat16 weights its result would have 8 bits: too few for a probability near 0.5.
+    """
+    return F.linear(x.float(), linear.weight.float(), linear.bias.float()).float()
 
 
 def initialise(model: nn.Module, std: float) -> None:

@@ -10,19 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.beam import beam_search
 from models.blip import Blip
-from models.decoding import Decoding, Spelling, Writer, adjusted
+from models.decoding import Decoding, Rules, Spelling, Writer, should_check
 from models.sampling import sample_nucleus, uniforms
 from models.text import Cache, ImageKeys
 from models.tokenization import Tokenizer
 
 __all__ = ["Caption", "Decoding", "generate"]
-
-# Asking a GPU whether all rows are done waits for it; a few tokens too many cost less.
-STEPS_BETWEEN_CHECKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,23 +122,20 @@ def _sampled(
     ids = torch.full((rows, decoding.max_length), spelling.pad, device=seeds.device)
     ids[:, :start] = torch.tensor(spelling.prompt, device=seeds.device)
     cache = Cache(model.shape.text, rows, decoding.max_length, model.text.words.weight)
+    rules = Rules(spelling, decoding, seeds.device)
     top_k = 1 if decoding.method == "greedy" else decoding.top_k
     done = torch.zeros(rows, dtype=torch.bool, device=seeds.device)
     new = ids[:, :start]
     for at in range(start, decoding.max_length):
         logits = model.language_logits(model.decode_hidden(new, keys, cache)[:, -1])
-        scores = adjusted(logits.float(), ids[:, :at], spelling, decoding)
+        scores = rules.adjusted(logits.float(), ids[:, :at])
         token = sample_nucleus(scores, uniforms(seeds, at - start), top_k, decoding.top_p)
         ids[:, at] = torch.where(done, spelling.pad, token)
         done |= token == spelling.end
         new = token[:, None]
-        if _should_check(at, ids) and bool(done.all()):
+        if should_check(at, ids.device) and bool(done.all()):
             return ids[:, : at + 1]
     return ids
-
-
-def _should_check(step: int, ids: Tensor) -> bool:
-    return ids.device.type == "cpu" or step % STEPS_BETWEEN_CHECKS == 0
 
 
 def token_log_probabilities(
@@ -148,10 +143,11 @@ def token_log_probabilities(
 ) -> Tensor:
     """Return float (N, t - P): each written token's log-probability, 0 after the end."""
     start = len(spelling.prompt)
-    hidden = model.decode_hidden(ids[:, :-1], keys)[:, start - 1 :]
     tokens = ids[:, start:]
     scored = is_written(tokens, spelling.end)
-    logits = model.language_logits(hidden[scored]).float()  # only real places pay for the head
+    wanted = F.pad(scored, (start - 1, 0))
+    hidden = model.decode_hidden(ids[:, :-1], keys, wanted=wanted)
+    logits = model.language_logits(hidden[wanted]).float()  # only real places pay for the head
     chosen = logits.log_softmax(dim=1).gather(1, tokens[scored][:, None])[:, 0]
     return torch.zeros_like(tokens, dtype=chosen.dtype).masked_scatter(scored, chosen)
 

@@ -14,6 +14,7 @@ from models.sampling import forbid_repeated_ngrams, penalise_repeats
 from models.text import Cache, ImageKeys, TextStack
 
 METHODS = ("nucleus", "beam", "greedy")
+STEPS_BETWEEN_CHECKS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,13 +89,30 @@ class Spelling:
     banned: tuple[int, ...] = ()
 
 
-def adjusted(scores: Tensor, ids: Tensor, spelling: Spelling, decoding: Decoding) -> Tensor:
-    """Apply the rules that forbid or discourage tokens to (N, V) scores after ids (N, t)."""
-    scores = penalise_repeats(scores, ids, decoding.repetition_penalty)
-    scores = forbid_repeated_ngrams(scores, ids, decoding.no_repeat_ngram)
-    never = list(spelling.banned)
-    if ids.shape[1] < decoding.min_length:
-        never.append(spelling.end)
-    return scores.index_fill(
-        1, torch.tensor(never, device=ids.device, dtype=torch.int64), -torch.inf
-    )
+class Rules:
+    """What may not come next, and what is discouraged.
+
+    Made once a batch: a list that becomes a tensor at every step would make a GPU wait for it.
+    """
+
+    def __init__(self, spelling: Spelling, decoding: Decoding, device: torch.device) -> None:
+        self._decoding = decoding
+        self._never, self._not_yet = (
+            torch.tensor(ids, device=device, dtype=torch.int64)
+            for ids in (spelling.banned, (*spelling.banned, spelling.end))
+        )
+
+    def adjusted(self, scores: Tensor, ids: Tensor) -> Tensor:
+        """Apply them to (N, V) scores after ids (N, t)."""
+        scores = penalise_repeats(scores, ids, self._decoding.repetition_penalty)
+        scores = forbid_repeated_ngrams(scores, ids, self._decoding.no_repeat_ngram)
+        is_short = ids.shape[1] < self._decoding.min_length
+        return scores.index_fill(1, self._not_yet if is_short else self._never, -torch.inf)
+
+
+def should_check(step: int, device: torch.device) -> bool:
+    """Tell whether to ask, after a step, if all texts are done.
+
+    Asking a GPU waits for it; a few tokens too many cost less.
+    """
+    return device.type == "cpu" or step % STEPS_BETWEEN_CHECKS == 0

@@ -41,6 +41,8 @@ def score_texts(
 ) -> list[list[PairScore]]:
     """Score each image's own texts; the image is encoded once and its keys are read by all.
 
+    Images with about as many texts go together, and padding within a text costs nothing.
+
     Texts are read with [ENC] in front for matching, as in training (transformers' class has [CLS]).
 
     Args:
@@ -58,37 +60,54 @@ def score_texts(
     """
     if len(images) != len(texts):
         raise ValueError(f"each image needs its list of texts: {len(images)} and {len(texts)}")
-    group = max((len(own) for own in texts), default=0)
-    if group == 0:
-        return [[] for _ in texts]
     was_training = model.training
     model.eval()
     try:
-        logits, cosines = _scored(model, tokenizer, images, _padded(texts, group), max_length)
+        tokens = images if images.ndim == 3 else model.encode_image(images)
+        scores: list[list[PairScore]] = [[] for _ in texts]
+        for places in _alike(texts):
+            own = [texts[place] for place in places]
+            rows = tokens
+            if len(places) < len(texts):
+                rows = tokens[torch.tensor(places, device=tokens.device)]
+            found = _scored(model, tokenizer, rows, own, max_length)
+            for place, one in zip(places, found, strict=True):
+                scores[place] = one
     finally:
         model.train(was_training)
-    return [
-        [_pair_score(*row) for row in zip(two[: len(own)], near[: len(own)], strict=True)]
-        for own, two, near in zip(texts, logits.tolist(), cosines.tolist(), strict=True)
-    ]
+    return scores
 
 
-def _padded(texts: Sequence[Sequence[str]], group: int) -> list[str]:
-    return [text for own in texts for text in (*own, *[""] * (group - len(own)))]
+def _alike(texts: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Group images by how many texts they have, doubling: one with many would make all pad."""
+    groups: dict[int, list[int]] = {}
+    for place, own in enumerate(texts):
+        if own:
+            groups.setdefault((len(own) - 1).bit_length(), []).append(place)
+    return [groups[size] for size in sorted(groups)]
 
 
 def _scored(
-    model: Blip, tokenizer: Tokenizer, images: Tensor, texts: list[str], max_length: int
-) -> tuple[Tensor, Tensor]:
-    """Return double (B, G, 2) matching logits and (B, G) cosines."""
-    tokens = images if images.ndim == 3 else model.encode_image(images)
-    group = len(texts) // len(images)
-    ids, mask = (t.to(tokens.device) for t in tokenizer.encode(texts, max_length, "cls"))
-    embedded = model.embed_text(ids, mask).reshape(len(images), group, -1)
+    model: Blip,
+    tokenizer: Tokenizer,
+    tokens: Tensor,
+    texts: Sequence[Sequence[str]],
+    max_length: int,
+) -> list[list[PairScore]]:
+    """Score the texts of images of about as many texts each."""
+    group = max(len(own) for own in texts)
+    padded = [text for own in texts for text in (*own, *[""] * (group - len(own)))]
+    ids, mask = (t.to(tokens.device) for t in tokenizer.encode(padded, max_length, "cls"))
+    embedded = model.embed_text(ids, mask).reshape(len(tokens), group, -1)
     cosines = torch.einsum("be,bge->bg", model.image_embedding(tokens), embedded)
     ids[:, 0] = tokenizer.enc
-    logits = model.match(ids, mask, model.project_image(tokens)).reshape(len(images), group, 2)
-    return logits.double(), cosines.double()
+    logits = model.match(ids, mask, model.project_image(tokens)).reshape(len(tokens), group, 2)
+    return [
+        [_pair_score(*row) for row in zip(two[: len(own)], near[: len(own)], strict=True)]
+        for own, two, near in zip(
+            texts, logits.double().tolist(), cosines.double().tolist(), strict=True
+        )
+    ]
 
 
 def _pair_score(logits: Sequence[float], cosine: float) -> PairScore:

@@ -197,12 +197,14 @@ def _keep(
             finished.append(asked.work)
     for asked, answer in zip(batch.items, answers, strict=True):
         work = asked.work
+        if work.spoilt is not None:
+            continue
         if work.left == len(work.pictures):
             tally.opened, tally.known = tally.opened + 1, tally.known + len(work.pictures)
         sources = [str(work.captions[place]["source"]) for place in work.places[asked.place]]
         tally.add(sources, answer.captions, answer.scores)
         work.take(asked.place, answer)
-        if not work.left and work.spoilt is None:
+        if not work.left:
             finished.append(work)
 
 
