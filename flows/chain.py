@@ -19,7 +19,7 @@ from flows.summary import PipelineResult, Story
 from tasks.capfilt.settings import INGESTED
 from tasks.catalogue.verdicts import Check
 from tasks.evaluation.report import compare, read_report
-from tasks.keeping import accepted_of_batch
+from tasks.keeping import Accepted, accepted_of_batch
 from tasks.selection import SelectionCard, Thresholds
 from tasks.storage import Lake
 
@@ -133,7 +133,8 @@ class Chain:
             self.lake, batch, runs, done["scores"], threshold
         )
         written = self._rows("captioning", done["captions"], "captions")
-        self.story.tell("capfilt", written, self._rows("scoring", done["scores"], "scores"))
+        scores = self._rows("scoring", done["scores"], "scores")
+        self.story.tell("capfilt", written, scores, _rejected(self.found["accepted"]))
 
     def fit_rbm(self, model: str, selected: str) -> None:
         """Fit an RBM on the vectors of what was selected, and rank every pair of the web by it."""
@@ -202,6 +203,12 @@ class Chain:
         """Add up one count of a stage's commits over the web batch."""
         shards = self.lake.committed(stage, run, self.plan.web.batch)
         return sum(self.lake.commit_of(stage, run, shard).rows.get(count, 0) for shard in shards)
+
+
+def _rejected(accepted: Mapping[str, Accepted]) -> str:
+    """Return the noise ratios, such as "the filter rejects 23.1 % of synthetic, 41.0 % of web"."""
+    shares = [f"{1 - one.share:.1%} of {source}" for source, one in accepted.items()]
+    return f"the filter rejects {', '.join(shares)}"
 
 
 def _rates(card: SelectionCard) -> str:

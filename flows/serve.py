@@ -1,13 +1,13 @@
 """Prefect's server, one worker a pool and MLflow's pages on this machine, all on loopback.
 
 `python -m flows.serve` (`make serve`) starts them, deploys everything in infra/prefect.yaml and
-prints where each is found. Ctrl-C stops all of them. For several machines see infra/README.md.
+prints where each is found. One that ends by itself is started again; what it was at goes on, or the
+sweep finds it. Ctrl-C stops all of them. For several machines see infra/README.md.
 """
 
 import argparse
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +22,7 @@ from rich.console import Console
 
 from flows.environment import PREFECT_DEFAULTS, SPOKEN, child_environment, this_machine
 from flows.ports import LOOPBACK, require_free
+from flows.services import Service
 from tasks.commands import run_command
 from tasks.errors import CapliftError, InputError
 
@@ -31,7 +32,6 @@ DEPLOYMENTS = ROOT / "infra" / "prefect.yaml"
 # groups, and the sweep must find a place beside it and another.
 POOLS = {"cpu": 3, "gpu": 1}
 START_TIMEOUT_S = 180
-STOP_TIMEOUT_S = 20
 # Leases in memory are lost with the server, and a run that cannot renew its lease is then killed.
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
@@ -66,28 +66,6 @@ class Ports:
             require_free(self.mlflow, f"make serve MLFLOW_PORT={self.mlflow + 1}")
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A process we started; it leads a process group, so that nothing of it outlives it."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def stop(self) -> None:
-        """Ask the whole group to end, and end it when it does not."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-
 @contextlib.contextmanager
 def serving(
     ports: Ports, logs: Path, registry: str = "", **environment: str
@@ -110,7 +88,7 @@ def serving(
     with contextlib.ExitStack() as stack:
 
         def start(name: str, *command: str, **own: str) -> Service:
-            service = _started(name, command, logs, {**settings, **own})
+            service = Service(name, command, ROOT, {**settings, **own}, logs / f"{name}.log")
             stack.callback(service.stop)
             return service
 
@@ -165,26 +143,10 @@ def _mlflow_pages(port: int, store: str) -> list[str]:
     return [_program("mlflow"), "ui", "--backend-store-uri", store, *where]
 
 
-def _started(
-    name: str, command: tuple[str, ...], logs: Path, environment: Mapping[str, str]
-) -> Service:
-    log = logs / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=dict(environment),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches only us, so we stop them in order
-        )
-    return Service(name, process, log)
-
-
 def _wait_until_healthy(service: Service, url: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        if service.process.poll() is not None:
+        if service.has_ended:
             break
         with (
             contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
@@ -195,7 +157,7 @@ def _wait_until_healthy(service: Service, url: str) -> None:
         time.sleep(0.3)
     raise ServeError(
         f"{service.name} did not answer at {url} within {START_TIMEOUT_S} s; its last words: "
-        f"{_last_line(service.log)!r}, the rest is in {service.log}"
+        f"{service.last_words!r}, the rest is in {service.log}"
     )
 
 
@@ -228,21 +190,27 @@ def _prefect(environment: Mapping[str, str], *arguments: str) -> None:
         raise ServeError(f"`prefect {' '.join(arguments)}` failed and said: {words}")
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+def _watch(services: list[Service], console: Console) -> None:
+    """Wait for Ctrl-C; a service that ends by itself is started again.
 
-
-def _watch(services: list[Service]) -> None:
-    """Wait for Ctrl-C; a service that ends by itself ends everything."""
+    Raises:
+        ServeError: one ends again and again.
+    """
     while True:
         for service in services:
-            if service.process.poll() is not None:
-                raise ServeError(
-                    f"{service.name} stopped by itself; its last words: "
-                    f"{_last_line(service.log)!r}, the rest is in {service.log}"
-                )
+            if service.has_ended:
+                _start_again(service, console)
         time.sleep(1)
+
+
+def _start_again(service: Service, console: Console) -> None:
+    if service.ends_too_often:
+        raise ServeError(
+            f"{service.name} stops by itself again and again; its last words: "
+            f"{service.last_words!r}, the rest is in {service.log}"
+        )
+    console.print(f"{service.name} has ended ({service.last_words!r}); starting it again")
+    service.start()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -263,7 +231,7 @@ def main(arguments: Sequence[str]) -> None:
     with serving(ports, logs, registry) as services:
         _say_where(console, ports, lake, logs)
         with contextlib.suppress(KeyboardInterrupt):
-            _watch(services)
+            _watch(services, console)
         console.print("stopping …")
 
 

@@ -11,6 +11,7 @@ act on.
 """
 
 import logging
+import time
 from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,26 +46,34 @@ PAGE = 200
 
 
 @flow(name="sweep", log_prints=False)
-def sweep(silent_s: int = 120, pending_s: int = 600) -> dict[str, list[str]]:
+def sweep(silent_s: int = 120, pending_s: int = 600, patience_s: int = 45) -> dict[str, list[str]]:
     """Crash the silent runs and reschedule those a worker can run again.
 
     Args:
         silent_s: a Running run without a sign of life for so long has lost its process. At least
             three heartbeats (30 s each): loading a model may delay one.
         pending_s: a Pending run has no heartbeat yet; starting a process takes a minute at most.
+        patience_s: a run that is silent is given so long to show that it lives, a heartbeat and a
+            half: after the server was away, all runs have been silent.
 
     Returns:
         The ids of the runs that were `crashed`, and of those that were `rescheduled`.
     """
     with get_client(sync_client=True) as client:
-        silent = [
-            run for run in _unfinished(client) if _is_silent(client, run, silent_s, pending_s)
-        ]
+        silent = _silent(client, silent_s, pending_s)
+        if silent:
+            time.sleep(patience_s)
+            still = {run.id for run in _silent(client, max(silent_s, patience_s), pending_s)}
+            silent = [run for run in silent if run.id in still]
         crashed = [run for run in silent if _set(client, run, Crashed(message=LOST))]
         retry: State[Any] = Scheduled(name="AwaitingRetry", message=LOST)
         again = [run for run in crashed if _can_run_again(run) and _set(client, run, retry)]
     _report(crashed, again)
     return {"crashed": _ids(crashed), "rescheduled": _ids(again)}
+
+
+def _silent(client: SyncPrefectClient, silent_s: int, pending_s: int) -> list[FlowRun]:
+    return [run for run in _unfinished(client) if _is_silent(client, run, silent_s, pending_s)]
 
 
 def _report(crashed: list[FlowRun], again: list[FlowRun]) -> None:

@@ -25,7 +25,8 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.serve import Ports, Service, serving
+from flows.serve import Ports, serving
+from flows.services import Service
 from tasks.storage import Lake, open_lake
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +50,7 @@ class Stand:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=400,
         )
 
     @contextlib.contextmanager
@@ -89,21 +90,10 @@ class Stand:
         The run a worker has started leads a group of its own, and goes on.
         """
         service = next(one for one in self.services if one.name == name)
-        started = psutil.Process(service.process.pid)
-        command, environment = started.cmdline(), started.environ()
         os.killpg(service.process.pid, signal.SIGKILL)
         service.process.wait()
         yield
-        with service.log.open("ab") as output:
-            revived = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.services[self.services.index(service)] = Service(service.name, revived, service.log)
+        service.start()
 
 
 @contextlib.contextmanager
@@ -118,8 +108,6 @@ def standing(home: Path, lake: Path) -> Iterator[Stand]:
     }
     with serving(ports, home / "logs", **chosen) as services:
         yield Stand(services, ports, home, open_lake(str(lake), create=True))
-        for service in services:
-            service.stop()  # among them a worker that a test started again
 
 
 def free_port() -> int:
@@ -168,21 +156,15 @@ def process_of(run: FlowRun) -> psutil.Process | None:
 def another_worker(stand: Stand, pool: str) -> Iterator[None]:
     """Give a pool a second worker, as a second machine would, and room for its runs."""
     first = next(one for one in stand.services if one.name == f"worker-{pool}")
-    process = psutil.Process(first.process.pid)
-    command, environment = process.cmdline(), process.environ()
-    command[command.index("--name") + 1] = f"{pool}-second"
-    with stand.client() as client, (stand.home / "second.log").open("wb") as output:
+    name = f"{pool}-second"
+    command = list(first.command)
+    command[command.index("--name") + 1] = name
+    with stand.client() as client:
         room = client.read_work_pool(pool).concurrency_limit or 0
         client.update_work_pool(pool, WorkPoolUpdate(concurrency_limit=room + 1))
-        started = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        second = Service(
+            f"worker-{name}", command, ROOT, first.environment, stand.home / f"{name}.log"
         )
-        second = Service(f"worker-{pool}-second", started, stand.home / "second.log")
         eventually(
             "both workers are known",
             lambda: sum(w.status == "ONLINE" for w in client.read_workers_for_work_pool(pool)) > 1,

@@ -29,6 +29,14 @@ def paths_in(lake: Lake, shard: Shard) -> list[str]:
     return [urlsplit(url).path for url in urls]
 
 
+def slots_taken(client: SyncPrefectClient) -> int:
+    """How many runs of ingestion hold a lease of its one slot."""
+    limit = client.read_deployment(deployment_id(client, "ingestion")).global_concurrency_limit
+    assert limit is not None
+    assert limit.limit == 1
+    return limit.active_slots
+
+
 def test_a_killed_run_is_found_and_does_only_the_rest(
     stand: Stand, client: SyncPrefectClient, tmp_path: Path
 ) -> None:
@@ -43,7 +51,7 @@ def test_a_killed_run_is_found_and_does_only_the_rest(
             deployment_id(client, "ingestion"),
             parameters={"source": asdict(source), "how": asdict(HOW)},
         )
-        eventually("the second shard is half done", lambda: site.asked[held])
+        eventually("the second shard is half done", lambda: site.asked[held], within_s=240)
         eventually(
             "the first shard is done",
             lambda: stand.lake.is_committed("ingestion", "ingestion", first),
@@ -51,15 +59,17 @@ def test_a_killed_run_is_found_and_does_only_the_rest(
         assert not stand.lake.is_committed("ingestion", "ingestion", second)
         committed = stand.lake.read_bytes(stand.lake.commit_path("ingestion", "ingestion", first))
         stand.lose_the_node_of(run)
+        assert slots_taken(client) == 1  # nobody is left to give it back
         site.gate.set()
         swept = stand.prefect(
             "deployment", "run", "sweep", "--param", "silent_s=3", "--start-in", "4 seconds"
         )
         assert swept.returncode == 0, swept.stdout + swept.stderr
         eventually(
-            "the run completes", lambda: is_completed(client.read_flow_run(run.id)), within_s=120
+            "the run completes", lambda: is_completed(client.read_flow_run(run.id)), within_s=240
         )
         assert client.read_flow_run(run.id).run_count == 2
+        eventually("its slot is free", lambda: slots_taken(client) == 0)
         assert stand.lake.is_committed("ingestion", "ingestion", second)
         again = stand.lake.read_bytes(stand.lake.commit_path("ingestion", "ingestion", first))
         assert again == committed

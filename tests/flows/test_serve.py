@@ -54,7 +54,15 @@ def answers(url: str) -> bool:
         return bool(answer.status == 200 and b"<html" in answer.read().lower())
 
 
-def test_everything_is_found_where_it_says_and_ctrl_c_ends_all_of_it(
+def worker_of(process: subprocess.Popen[str], pool: str) -> int | None:
+    """The process id of the worker of a pool."""
+    for one in psutil.Process(process.pid).children():
+        if {"worker", pool} <= set(one.cmdline()):
+            return one.pid
+    return None
+
+
+def test_all_is_found_where_it_says_what_dies_comes_back_and_ctrl_c_ends_all_of_it(
     typed: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     said = said_until(typed, "Ctrl-C stops everything.")
@@ -67,6 +75,11 @@ def test_everything_is_found_where_it_says_and_ctrl_c_ends_all_of_it(
     children = psutil.Process(typed.pid).children(recursive=True)
     workers = [one for one in children if "worker" in one.cmdline()]
     assert {one.cmdline()[one.cmdline().index("--pool") + 1] for one in workers} == {"cpu", "gpu"}
+    lost = next(one for one in workers if "gpu" in one.cmdline())
+    lost.kill()
+    assert "worker-gpu has ended" in said_until(typed, "starting it again")
+    eventually("it is back", lambda: worker_of(typed, "gpu") not in (None, lost.pid))
+    children = psutil.Process(typed.pid).children(recursive=True)
     os.killpg(typed.pid, signal.SIGINT)
     assert "stopping" in said_until(typed, "stopping")
     assert typed.wait(90) == 0

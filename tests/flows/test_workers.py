@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun
 
+from flows.capfilt_group import parameters_of
 from flows.sweep import LOST, LOST_EVENT
 from tasks import rows
+from tasks.capfilt.naming import named_job
+from tasks.capfilt.settings import CapFilt
 from tasks.storage import Lake, Shard
 from tests.champions import crown
 from tests.small_lake import write_lake
@@ -39,10 +42,14 @@ pytestmark = pytest.mark.slow
 SHARDS = 7
 PICTURES = 5  # a shard
 # A second or so of work a shard, so that there is a middle to be killed in.
-HOW = {"captions_per_image": 71, "batch_size": 3}
+HOW = CapFilt(captions_per_image=71, batch_size=3)
 LONG_S = 240  # processes start in seconds, and in a minute where all cores are taken
 # Untrained, the filter accepts all: that its gate says so is shown elsewhere.
 UNTRAINED = [{"gate": gate, "why": "models of a test are not trained"} for gate in ("G9", "G10")]
+
+
+MODELS = ("captioner", "filter")
+MODEL = "checkpoints/caplift-{}-0/00000001"
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Lost:
 
 
 def started(client: SyncPrefectClient, lake: Lake) -> FlowRun:
-    parameters = {"batch": "web", "how": HOW, "lake": lake.root, "overrides": UNTRAINED}
+    parameters = {"batch": "web", "how": asdict(HOW), "lake": lake.root, "overrides": UNTRAINED}
     return client.create_flow_run_from_deployment(
         deployment_id(client, "capfilt"), parameters=parameters
     )
@@ -115,6 +122,13 @@ def works_at(client: SyncPrefectClient, run: FlowRun, worker: str) -> bool:
 def worker_of(process: Any) -> str:
     command: list[str] = process.parent().cmdline()
     return command[command.index("--name") + 1]
+
+
+def ending(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
+    """Wait for the end of a run and return it as it then is."""
+    done = eventually("a run ends", lambda: ended(client.read_flow_run(run.id)), LONG_S)
+    assert isinstance(done, FlowRun)
+    return done
 
 
 def ended(run: FlowRun) -> FlowRun | None:
@@ -189,18 +203,14 @@ def test_the_page_shows_how_far_it_came(lost: Lost, client: SyncPrefectClient) -
     assert table["shards"] == f"{SHARDS} of {SHARDS}"
     assert float(table["images/s"]) > 0
     assert table["web texts accepted"].endswith(f"of {PICTURES * SHARDS}")
-    written = PICTURES * SHARDS * HOW["captions_per_image"]
+    written = PICTURES * SHARDS * HOW.captions_per_image
     assert table["synthetic texts accepted"].endswith(f"of {written:,}")
 
 
 def test_the_rows_are_those_that_one_undisturbed_process_writes(lost: Lost, tmp_path: Path) -> None:
     alone = write_lake(tmp_path / "lake", counts=(PICTURES,) * SHARDS)
-    models = {
-        name: lost.lake.path("checkpoints", f"caplift-{name}-0", "00000001")
-        for name in ("captioner", "filter")
-    }
-    words = [f"--{name}={address}" for name, address in models.items()]
-    words += ["--captions-per-image", str(HOW["captions_per_image"])]
+    words = [f"--{name}={lost.lake.path(MODEL.format(name))}" for name in MODELS]
+    words += ["--captions-per-image", str(HOW.captions_per_image)]
     done = subprocess.run(
         [sys.executable, "-m", "tasks.capfilt", alone.root, *words],
         cwd=ROOT,
@@ -246,3 +256,32 @@ def test_a_killed_server_costs_no_work_and_the_run_ends_when_it_is_back(
     after = commits(lake)
     assert {path: after[path] for path in before} == before
     assert len(groups_of(client, lake)) == 1
+
+
+def group_of_all(client: SyncPrefectClient, lake: Lake) -> FlowRun:
+    """Start one group of the three shards of a lake, as capfilt would."""
+    crown(lake)
+    job = named_job(lake, HOW, *(lake.path(MODEL.format(name)) for name in MODELS))
+    shards = [shard.name for shard in lake.planned("web")]
+    return client.create_flow_run_from_deployment(
+        deployment_id(client, "capfilt_group"),
+        parameters={**parameters_of("web", job, lake.root), "shards": shards},
+    )
+
+
+def test_a_killed_workers_run_goes_on_and_no_second_one_shares_its_gpu(
+    stand: Stand, client: SyncPrefectClient, tmp_path: Path
+) -> None:
+    lakes = [write_lake(tmp_path / name, counts=(PICTURES,) * 3) for name in ("first", "second")]
+    running = group_of_all(client, lakes[0])
+    eventually("the first begins", lambda: process_of(running), LONG_S)
+    waiting = group_of_all(client, lakes[1])
+    with stand.killed("worker-gpu"):
+        assert process_of(running) is not None
+    first, second = ending(client, running), ending(client, waiting)
+    assert is_completed(first)
+    assert is_completed(second)
+    assert first.run_count == 1
+    assert first.end_time is not None
+    assert second.start_time is not None
+    assert second.start_time >= first.end_time
