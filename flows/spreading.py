@@ -5,9 +5,11 @@ takes up those that an earlier try of itself has left running. What a group has 
 committed, so a second try of it does only the rest.
 """
 
+import contextlib
+import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,6 +27,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 
 from tasks.errors import CapliftError
 
@@ -57,7 +60,7 @@ class Spread:
     Attributes:
         deployment: `<flow>/<deployment>`; it takes `shards` beside the parameters.
         parameters: the same for every group.
-        tag: tells the groups of this work from all others.
+        tag: by which groups of such work are found; another lake's may have the same.
         groups: filled by `cut`.
     """
 
@@ -71,13 +74,21 @@ class Spread:
 
         Runs of an earlier try that have not ended are taken up as they are.
         """
-        with get_client(sync_client=True) as client:
+        with get_client(sync_client=True) as client, _deployed(self.deployment):
             self.groups = [
                 Group(tuple(run.parameters["shards"]), run.id, 1, _name(run))
                 for run in _unfinished(client, self.tag)
+                if self._is_ours(run)
             ]
             online = WorkerFilter(status=WorkerFilterStatus(any_=["ONLINE"]))
             workers = len(client.read_workers_for_work_pool(pool, online))
+        if not workers:
+            log.warning(
+                "no worker of the pool %s is online, so the groups wait for one: "
+                "prefect worker start --pool %s --type process --limit 1",
+                pool,
+                pool,
+            )
         taken = {name for group in self.groups for name in group.shards}
         left = [name for name in shards if name not in taken]
         size = min(MOST_SHARDS, -(-len(left) // max(workers, 1))) or 1
@@ -89,9 +100,10 @@ class Spread:
         Raises:
             GroupError: some ended badly; all are waited for first.
         """
-        for group in self.groups:
-            if group.run is None:
-                self._start(group)
+        with _deployed(self.deployment):
+            for group in self.groups:
+                if group.run is None:
+                    self._start(group)
         while any(not group.ended for group in self.groups):
             time.sleep(POLL_S)
             try:
@@ -107,6 +119,10 @@ class Spread:
                 f"{self.deployment} from shard {bad[0].shards[0]} on ended as {bad[0].state}"
                 f"{others}; its page says why. What is committed stays: run this again"
             )
+
+    def _is_ours(self, run: FlowRun) -> bool:
+        wanted = json.loads(json.dumps(self.parameters))
+        return all(run.parameters.get(name) == value for name, value in wanted.items())
 
     def _look(self) -> None:
         with get_client(sync_client=True) as client:
@@ -133,6 +149,22 @@ class Spread:
         assert isinstance(run, FlowRun)
         group.run, group.state = run.id, _name(run)
         group.tries += 1
+
+
+@contextlib.contextmanager
+def _deployed(deployment: str) -> Iterator[None]:
+    """Say in a line that the server lacks the deployment or its pool.
+
+    Raises:
+        GroupError: it does.
+    """
+    try:
+        yield
+    except ObjectNotFound as error:
+        raise GroupError(
+            f"the server does not know the deployment {deployment} or its pool ({error}); deploy "
+            "again: prefect deploy --all --prefect-file infra/prefect.yaml"
+        ) from error
 
 
 def _unfinished(client: SyncPrefectClient, tag: str) -> list[FlowRun]:
