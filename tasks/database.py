@@ -137,16 +137,35 @@ class Database:
             self.keep(table, schema.append(pa.field("path", pa.string())).empty_table())
             return
         try:
-            read = self._parquet(lake, files)
-            columns = ", ".join(_column(name, read.columns) for name in schema.names)
-            found = read.project(f"{columns}, filename as path")
-            found.create_view(table) if as_view else found.create(table)
+            self._take(table, lake, files, schema, as_view=as_view)
         except duckdb.Error as error:
             raise LakeError(
                 f"the table {table} cannot be read from {len(files)} Parquet files of {lake.root} "
                 f"({self._culprit(lake, files, schema) or _first_line(error)}); remove the damaged "
                 "file with its commit record and run its stage again"
             ) from error
+
+    def _take(
+        self, table: str, lake: Lake, files: Sequence[str], schema: pa.Schema, *, as_view: bool
+    ) -> None:
+        """Make a table or view of files, by the columns of the first one where it has all of ours.
+
+        Looking up the columns of each takes as long as reading a few: that is left to views, which
+        are read later, and to lakes of which some files are older than a column.
+        """
+        for union in (True,) if as_view else (False, True):
+            read = self._parquet(lake, files, union=union)
+            if not union and not set(schema.names) <= set(read.columns):
+                continue
+            columns = ", ".join(_column(name, read.columns) for name in schema.names)
+            found = read.project(f"{columns}, filename as path")
+            try:
+                found.create_view(table) if as_view else found.create(table)
+            except duckdb.Error:  # a later file lacks a column, or is damaged
+                if union:
+                    raise
+            else:
+                return
 
     def _culprit(self, lake: Lake, files: Sequence[str], schema: pa.Schema) -> str:
         """Return the first file that cannot be read, with the reason; nothing when all can."""
@@ -196,14 +215,14 @@ class Database:
             error.add_note(f"in sql/{name}.sql")
             raise
 
-    def _parquet(self, lake: Lake, files: Sequence[str]) -> Any:
+    def _parquet(self, lake: Lake, files: Sequence[str], *, union: bool = True) -> Any:
         paths = [lake.path(file) for file in files]
         if not lake.is_local:
             file_system = lake.fs
             paths = [str(file_system.unstrip_protocol(path)) for path in paths]
             if not self.connection.filesystem_is_registered(_protocol(file_system)):
                 self.connection.register_filesystem(file_system)
-        return self.connection.read_parquet(paths, union_by_name=True, filename=True)
+        return self.connection.read_parquet(paths, union_by_name=union, filename=True)
 
 
 def _used(text: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -239,10 +239,12 @@ def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist([dict(row) for row in listed], schema=schema)
 
 
-def write_rows(lake: Lake, relative: str, table: pa.Table, group: int | None = None) -> None:
+def write_rows(
+    lake: Lake, relative: str, table: pa.Table, group: int | None = None, **how: Any
+) -> None:
     """Publish a Parquet file (zstd) whole or not at all, in row groups of at most `group` rows."""
-    with lake.publishing(relative) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=group)
+    with lake.publishing(relative) as temporary:  # `how` is for pyarrow.parquet.write_table
+        pq.write_table(table, temporary, group, compression="zstd", **how)
 
 
 def read_rows(lake: Lake, relative: str, columns: Sequence[str] | None = None) -> pa.Table:

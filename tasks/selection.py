@@ -12,27 +12,23 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
 from sql.statements import names, statement
 from tasks import rows
 from tasks.commands import run_command
 from tasks.errors import InputError
-from tasks.progress import track
+from tasks.selection_files import write_shards
 from tasks.selection_inputs import INGESTED, SelectionInputs, find_inputs
-from tasks.storage import Lake, Shard, open_lake
+from tasks.storage import Lake, open_lake
 from tasks.thresholds import Thresholds
 
 __all__ = ["Selection", "SelectionCard", "Thresholds", "policies", "select"]
 
 log = logging.getLogger(__name__)
 
-STAGE = "selection"
-WRITERS = 4  # threads; they wait for the disk, not for each other
 # They rank what the other rules, and those before them, leave standing. The first is evaluated for
 # every selection, the others where the policy names them: they cost more than all rules together.
 RANKINGS = ("texts_per_source", "texts_per_picture", "itm_top_k", "concept_cap")
@@ -130,7 +126,7 @@ def _publish(
     from tasks.database import Database
 
     with Database() as database:
-        _decide(database, lake, how, inputs, identity)
+        _decide(database, lake, how, inputs)
         sources = {
             row.pop("source"): {**row, "keep_rate": round(row["selected"] / row["captions"], 4)}
             for row in database.rows("selection/source_counts")
@@ -140,7 +136,7 @@ def _publish(
         selected = sum(int(row["selected"]) for row in sources.values())
         if not selected:
             raise InputError(_nothing_left(how, captions, reasons))
-        _write_shards(lake, database, inputs, identity, started)
+        write_shards(lake, database, inputs.shards, identity, started)
         digest = database.rows("selection/digest")[0]["digest"]
     return SelectionCard(
         id=identity,
@@ -154,10 +150,12 @@ def _publish(
     )
 
 
-def _decide(
-    database: Any, lake: Lake, how: Selection, inputs: SelectionInputs, identity: str
-) -> None:
-    """Fill the tables `candidate`, `finding`, `decision` and `selected`."""
+def _decide(database: Any, lake: Lake, how: Selection, inputs: SelectionInputs) -> None:
+    """Fill the tables `candidate`, `place`, `finding`, `decision` and `outcome`.
+
+    All captions are decided together, also when one shard is new: how often a text is repeated,
+    the best fraction by ITC, an RBM's quantile, copies of a picture and ranks are of all of them.
+    """
     for table, (files, schema) in inputs.tables.items():
         database.load(table, lake, files, schema)
     numbers = asdict(how.thresholds)
@@ -166,6 +164,7 @@ def _decide(
     database.create("rule", "selection/rules")
     database.create("leakage", "selection/leakage", **numbers)
     database.create("candidate", "selection/candidates", **numbers)
+    database.create("place", "selection/places")
     database.create("finding", "selection/findings")
     for name in names("rules"):
         database.append("finding", name, name.removeprefix("rules/"), **numbers)
@@ -174,52 +173,8 @@ def _decide(
         if name == RANKINGS[0] or f"'{name}'" in policy:
             database.create("standing", "selection/standing")
             database.append("finding", f"rankings/{name}", name, **numbers)
-    database.create("decision", "selection/decisions", selection=identity)
-    database.create("selected", "selection/selected")
-
-
-def _write_shards(
-    lake: Lake, database: Any, inputs: SelectionInputs, identity: str, started: float
-) -> None:
-    selected = database.table("selection/selected_rows")
-    decisions = database.table("selection/decision_rows").select(rows.DECISIONS.names)
-    counted = {
-        Shard(row.pop("batch"), row.pop("shard")): row
-        for row in database.rows("selection/shard_counts")
-    }
-    nothing = {"captions": 0, "decisions": 0, "dropped": 0, "selected": 0}
-    at_selected = at_decision = 0
-    begun = []
-    # A disk is slow to say that a file is safe; while it is, the next shards are written.
-    with ThreadPoolExecutor(WRITERS) as writers:
-        for shard in inputs.shards:
-            counts = counted.get(shard, nothing)
-            chosen = selected.slice(at_selected, counts["selected"])
-            decided = decisions.slice(at_decision, counts["decisions"])
-            at_selected += counts["selected"]
-            at_decision += counts["decisions"]
-            tables = {
-                lake.rows("selections", identity, shard): chosen.cast(rows.SELECTIONS),
-                lake.rows("decisions", identity, shard): decided.cast(rows.DECISIONS),
-            }
-            write = partial(_write_shard, lake, identity, shard, tables, counts, started)
-            begun.append(writers.submit(write))
-        for written in track(begun, f"writing {identity}", len(begun)):
-            written.result()
-
-
-def _write_shard(
-    lake: Lake,
-    identity: str,
-    shard: Shard,
-    tables: Mapping[str, Any],
-    counts: Mapping[str, int],
-    started: float,
-) -> None:
-    for path, table in tables.items():
-        rows.write_rows(lake, path, table)
-    seconds = time.monotonic() - started
-    lake.commit(STAGE, identity, shard, files=list(tables), rows=counts, seconds=seconds)
+    database.create("decision", "selection/decisions")
+    database.create("outcome", "selection/outcomes")
 
 
 def _check_runs(how: Selection) -> None:

@@ -10,6 +10,7 @@ from tasks.errors import LakeError
 from tasks.storage import Lake, Shard
 
 INGESTED = "ingestion"
+QUARANTINE = "quarantine"  # as tasks.capfilt writes it, whose import would bring torch along
 
 
 def _only(schema: Any, names: str) -> Any:
@@ -21,7 +22,7 @@ def _only(schema: Any, names: str) -> Any:
 
 CAPTION = _only(
     rows.CAPTIONS,
-    "caption_id key batch shard run source text degenerate n_chars n_words lang lang_conf "
+    "caption_id key batch shard source text degenerate n_chars n_words lang lang_conf "
     "alpha_ratio digit_ratio special_ratio char_rep has_stop_phrase is_filename url_in_text "
     "pii_flag text_norm_hash",
 )
@@ -120,7 +121,10 @@ def _required(lake: Lake, table: str, run: str, shards: Iterable[Shard]) -> list
 
 
 def _of_run(lake: Lake, table: str, run: str, shards: Iterable[Shard]) -> list[str]:
-    """Return a run's files; a batch may lack the run altogether, as human captions lack scores."""
+    """Return a run's files; a batch may lack the run altogether, as human captions lack scores.
+
+    A shard that the run has put into quarantine has none: its texts count as not scored.
+    """
     if not run:
         return []
     wanted: dict[str, list[Shard]] = {}
@@ -129,13 +133,14 @@ def _of_run(lake: Lake, table: str, run: str, shards: Iterable[Shard]) -> list[s
     found: list[str] = []
     for batch, planned in wanted.items():
         there = set(lake.names(f"{table}/{run}/{batch}", ".parquet"))
-        missing = [shard for shard in planned if shard.name not in there]
+        aside = {shard.name for shard in lake.committed(QUARANTINE, run, batch)} - there
+        missing = [shard for shard in planned if shard.name not in there | aside]
         if there and missing:
             raise LakeError(
                 f"{table} of run {run} lack {len(missing)} of {len(planned)} shards of batch "
                 f"{batch}, the first is {missing[0].name}; finish that run, then select"
             )
-        found += [lake.rows(table, run, shard) for shard in planned] if there else []
+        found += [lake.rows(table, run, shard) for shard in planned if shard.name in there]
     if not found:
         known = ", ".join(lake.folders(table)) or "none"
         raise LakeError(

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ import fsspec
 from tasks.disk import make_durable, part_name, remove_orphans, writable
 from tasks.errors import LakeError
 
-LOCAL_PROTOCOLS = ("file", "local")
 FORMAT = 2  # of what is committed; records without one are of the first; later ones are refused
 
 
@@ -66,15 +66,11 @@ class Lake:
     @property
     def is_local(self) -> bool:
         """True when the lake lies on this machine's disk."""
-        protocol = self.fs.protocol
-        return bool({protocol} if isinstance(protocol, str) else set(protocol)) and any(
-            p in LOCAL_PROTOCOLS for p in ([protocol] if isinstance(protocol, str) else protocol)
-        )
+        return _located(self.root, os.getcwd())[1]  # noqa: PTH109  # Path.cwd() is slow
 
     def path(self, *parts: str) -> str:
         """Return the full path of `parts` as the lake's file system spells it."""
-        base = str(fsspec.core.url_to_fs(self.root)[1]).rstrip("/")
-        return "/".join([base, *parts])
+        return "/".join([_located(self.root, os.getcwd())[0], *parts])  # noqa: PTH109
 
     def local_path(self, *parts: str) -> Path:
         """Return a local Path.
@@ -107,7 +103,7 @@ class Lake:
         except FileNotFoundError:
             return []
         names = [Path(str(entry)).name for entry in found]
-        return sorted(n.removesuffix(suffix) for n in names if _is_final(n) and n.endswith(suffix))
+        return sorted(n.removesuffix(suffix) for n in names if n[0] != "." and n.endswith(suffix))
 
     def folders(self, folder: str) -> list[str]:
         """The sorted names of the folders directly below `folder`."""
@@ -121,7 +117,7 @@ class Lake:
         """The sorted relative paths that match a pattern such as `web/*/*.parquet`."""
         base = self.path("").rstrip("/") + "/"
         found = (str(entry) for entry in self.fs.glob(self.path(pattern)))
-        return sorted(f.removeprefix(base) for f in found if _is_final(Path(f).name))
+        return sorted(f.removeprefix(base) for f in found if Path(f).name[0] != ".")
 
     def read_bytes(self, relative: str) -> bytes:
         """Return a file's bytes; FileNotFoundError when it is not there."""
@@ -279,8 +275,12 @@ def open_lake(root: str, *, create: bool = False) -> Lake:
     return lake
 
 
-def _is_final(name: str) -> bool:
-    return not name.startswith(".")
+@cache  # fsspec takes 0.1 ms to say it, and a stage asks a dozen times a shard
+def _located(root: str, _from: str) -> tuple[str, bool]:
+    """Return the path of a root, seen from a folder, and whether it is on this disk."""
+    fs, path = fsspec.core.url_to_fs(root)
+    protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
+    return str(path).rstrip("/"), not {"file", "local"}.isdisjoint(protocols)
 
 
 def _commit_of(record: dict[str, Any]) -> Commit:

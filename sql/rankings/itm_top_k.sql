@@ -1,11 +1,10 @@
 -- Which texts are not among the k that match their pictures best?
--- reads standing; returns batch, caption_id, value (rank from 1) and threshold
+-- reads standing; returns number, value (rank from 1) and threshold
 with
 
 ranked as (
     select
-        batch,
-        caption_id,
+        number,
         row_number() over (
             order by itm_probability desc nulls last, caption_id, batch
         ) as value
@@ -13,8 +12,7 @@ ranked as (
 )
 
 select
-    batch,
-    caption_id,
+    number,
     value,
     $top_k as threshold
 from ranked

@@ -1,11 +1,10 @@
 -- Which texts stand behind closer ones of the same picture, whoever wrote them (BLIP-2, 3.1)?
--- reads standing; returns batch, caption_id, value (rank from 1) and threshold
+-- reads standing; returns number, value (rank from 1) and threshold
 with
 
 ranked as (
     select
-        batch,
-        caption_id,
+        number,
         row_number() over (
             partition by batch, key
             order by itc_cosine desc nulls last, caption_id
@@ -14,8 +13,7 @@ ranked as (
 )
 
 select
-    batch,
-    caption_id,
+    number,
     value,
     $texts_per_picture as threshold
 from ranked

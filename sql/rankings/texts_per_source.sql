@@ -1,12 +1,11 @@
 -- Which texts stand behind a better one of the same picture and source?
--- reads standing; returns batch, caption_id, value (rank from 1) and threshold
+-- reads standing; returns number, value (rank from 1) and threshold
 -- where a re-ranking was named its order counts, else the filter's
 with
 
 ranked as (
     select
-        batch,
-        caption_id,
+        number,
         row_number() over (
             partition by batch, key, source
             order by rerank_score desc nulls last, itm_probability desc nulls last, caption_id
@@ -15,8 +14,7 @@ ranked as (
 )
 
 select
-    batch,
-    caption_id,
+    number,
     value,
     $texts_per_source as threshold
 from ranked

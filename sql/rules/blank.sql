@@ -1,8 +1,7 @@
 -- Is the picture almost one colour?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     flat_frac as value,
     $max_flat_frac as threshold
 from candidate

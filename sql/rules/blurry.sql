@@ -1,9 +1,8 @@
 -- Is a picture that has grey levels without an edge?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 -- flat drawings have no edges either and are sharp, hence the entropy
 select
-    batch,
-    caption_id,
+    rowid as number,
     lap_var as value,
     $min_lap_var as threshold
 from candidate

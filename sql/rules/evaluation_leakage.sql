@@ -1,8 +1,7 @@
 -- Is the picture one of those the models are judged on?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     leakage_distance as value,
     $leakage_distance as threshold
 from candidate

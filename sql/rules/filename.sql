@@ -1,8 +1,7 @@
 -- Is the text a file name?
--- reads candidate; returns batch, caption_id and value of the offenders
+-- reads candidate; returns number and value of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     1 as value
 from candidate
 where is_filename

@@ -1,8 +1,7 @@
 -- Is the picture less like its text than those of the best fraction of the web?
--- reads candidate, score; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate, score; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     itc_cosine as value,
     itc_cut as threshold
 from candidate

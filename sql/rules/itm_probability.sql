@@ -1,8 +1,7 @@
 -- Does the filter find that text and picture do not belong together?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     itm_probability as value,
     $itm_probability as threshold
 from candidate

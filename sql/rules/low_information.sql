@@ -1,8 +1,7 @@
 -- Does the picture hold almost no grey levels?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     entropy as value,
     $min_entropy as threshold
 from candidate

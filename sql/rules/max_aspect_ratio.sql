@@ -1,8 +1,7 @@
 -- Is the picture as fetched a strip?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     greatest(original_width, original_height) / least(original_width, original_height) as value,
     $max_aspect_ratio as threshold
 from candidate

@@ -1,8 +1,7 @@
 -- Does the text repeat itself, character by character?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     char_rep as value,
     $max_char_rep as threshold
 from candidate

@@ -1,8 +1,7 @@
 -- Are too many of the characters digits?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     digit_ratio as value,
     $max_digit_ratio as threshold
 from candidate

@@ -1,8 +1,7 @@
 -- Is the text an article and not a caption?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     n_words as value,
     $max_words as threshold
 from candidate

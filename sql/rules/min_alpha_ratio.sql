@@ -1,8 +1,7 @@
 -- Are too few of the characters letters?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     alpha_ratio as value,
     $min_alpha_ratio as threshold
 from candidate

@@ -1,8 +1,7 @@
 -- Are the characters too few to describe a picture?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     n_chars as value,
     $min_chars as threshold
 from candidate

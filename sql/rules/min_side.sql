@@ -1,8 +1,7 @@
 -- Is the picture as fetched too small?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     least(original_width, original_height) as value,
     $min_side as threshold
 from candidate

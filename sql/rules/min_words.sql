@@ -1,8 +1,7 @@
 -- Are the words too few to describe a picture?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     n_words as value,
     $min_words as threshold
 from candidate

@@ -1,8 +1,7 @@
 -- Is the picture a copy of another one that is kept?
--- reads candidate; returns batch, caption_id and value of the offenders
+-- reads candidate; returns number and value of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     duplicate_distance as value
 from candidate
 where keeper is not null

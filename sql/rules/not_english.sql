@@ -1,9 +1,8 @@
 -- Is the text surely in another language than the one the model is to learn?
--- reads candidate; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate; returns number, value and threshold of the offenders
 -- short alt-texts of plain letters are left to the filter: a language detector is wrong on one in seven
 select
-    batch,
-    caption_id,
+    rowid as number,
     lang_conf as value,
     $language_confidence as threshold
 from candidate

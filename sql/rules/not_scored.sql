@@ -1,8 +1,7 @@
 -- Has the filter given no number, or one that is none?
--- reads candidate, score; returns batch, caption_id and value of the offenders
+-- reads candidate, score; returns number and value of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     itm_probability as value
 from candidate
 where

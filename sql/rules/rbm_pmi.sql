@@ -1,8 +1,7 @@
 -- Does the text tell less about the picture than those of all but the lowest quantile?
--- reads candidate, rbm_score; returns batch, caption_id, value and threshold of the offenders
+-- reads candidate, rbm_score; returns number, value and threshold of the offenders
 select
-    batch,
-    caption_id,
+    rowid as number,
     rbm_pmi as value,
     rbm_pmi_cut as threshold
 from candidate

@@ -1,7 +1,6 @@
 -- Was the text written by a source this policy does not train on?
--- reads candidate; returns batch and caption_id of the offenders
+-- reads candidate; returns number of the offenders
 select
-    batch,
-    caption_id
+    rowid as number
 from candidate
 where source not in (select source from policy)

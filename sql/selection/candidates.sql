@@ -130,7 +130,6 @@ final as (
         caption.shard,
         caption.key,
         caption.caption_id,
-        caption.run,
         caption.source,
         caption.text,
         caption.n_chars,

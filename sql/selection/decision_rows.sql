@@ -1,5 +1,5 @@
 -- What was decided, and by which rule?
--- reads decision; returns the columns of the decisions table, shard after shard
+-- reads decision; returns it, caption after caption
 select *
 from decision
-order by batch, shard, key, caption_id, "order"
+order by place, "order"

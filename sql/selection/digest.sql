@@ -1,13 +1,23 @@
 -- Which content does the selection have?
--- reads selected; returns one sha256 of all rows in order
+-- reads candidate, outcome; returns one sha256 of all selected rows in order
 select sha256(
     coalesce(
         string_agg(
-            concat_ws(chr(31), batch, shard, key, caption_id, source, text),
+            concat_ws(
+                chr(31),
+                candidate.batch,
+                candidate.shard,
+                candidate.key,
+                candidate.caption_id,
+                candidate.source,
+                candidate.text
+            ),
             chr(10)
-            order by batch, shard, key, caption_id
+            order by outcome.place
         ),
         ''
     )
 ) as digest
-from selected
+from candidate
+join outcome on outcome.number = candidate.rowid
+where outcome.is_selected

@@ -1,23 +1,12 @@
 -- Why were captions dropped: by any rule, by the first, and by no other?
--- reads decision; returns reason, n_any, n_first and n_only, the most frequent first
--- the reasons of a caption are the bits of one number: lists of a million captions would take seconds
+-- reads outcome, rule; returns reason, n_any, n_first and n_only, the most frequent first
 with
 
 named as (
-    select
+    select distinct
         reason,
-        row_number() over (order by reason) - 1 as bit
-    from (select distinct reason from decision where verdict = 'drop')
-),
-
-dropped as (
-    select
-        min_by(bit, decision."order") as first_bit,
-        bit_or(1::bigint << bit) as reasons
-    from decision
-    join named using (reason)
-    where verdict = 'drop'
-    group by batch, caption_id
+        dense_rank() over (order by reason) - 1 as bit
+    from rule
 ),
 
 alike as (
@@ -25,7 +14,8 @@ alike as (
         first_bit,
         reasons,
         count(*) as n
-    from dropped
+    from outcome
+    where not is_selected
     group by all
 )
 
