@@ -123,13 +123,13 @@ class Counted:
 
     def __init__(self, lake: Lake, job: Job, shards: Sequence[Shard]) -> None:
         self.lake, self.job, self.left = lake, job, set(shards)
+        self.batch = shards[0].batch
         self.tally = Tally(shards=len(shards))
 
     def now(self) -> Tally:
         """Return the tally after looking for shards that were done since."""
-        batch = next(iter(self.left)).batch if self.left else ""
-        done = self.left & set(self.lake.committed(SCORING, self.job.scores, batch))
-        spoilt = self.left & set(self.lake.committed(QUARANTINE, self.job.scores, batch))
+        done = self.left & set(self.lake.committed(SCORING, self.job.scores, self.batch))
+        spoilt = self.left & set(self.lake.committed(QUARANTINE, self.job.scores, self.batch))
         for shard in done:
             self._count(shard)
         self.left -= done
