@@ -17,6 +17,7 @@ from tasks.rbm.fitting import fit_rbm
 from tasks.rbm.settings import RbmFit
 from tasks.storage import Lake, Shard, open_lake
 from tests.experiments.rbm.pictures import drawn_pictures
+from tests.experiments.rbm.retriever import OWN, trained_retriever
 
 log = logging.getLogger("tasks.experiment")
 
@@ -26,7 +27,7 @@ DRAWN = CapFilt(captions_per_image=8)
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Addresses of the demo's models by the part they take."""
+    """Addresses of the models by the part they take."""
 
     writer: str
     scorer: str
@@ -65,14 +66,14 @@ def cache(demo: Lake, count: int, scorer: str, judge: str) -> Cached:
         demo: the lake of a finished demo.
         count: pictures.
         scorer: which of its models gives ITM, ITC and the vectors.
-        judge: which of them retrieves.
+        judge: "own" for one that is trained here, or which of the demo's models retrieves.
 
     Raises:
-        InputError: the models are not three different ones of the demo.
+        InputError: the models are not different ones of the demo.
     """
     lake = open_lake(demo.path("experiments/rbm"), create=True)
     summary = demo.read_json(finished_summary(demo))
-    models = _models(demo, summary["models"], scorer, judge)
+    models = _models(demo, lake, summary["models"], scorer, judge)
     shards = tuple(drawn_pictures(lake, count))
     named = {
         name: f"{name}-{rows.fingerprint(facts)}"
@@ -110,15 +111,17 @@ def fitted_machines(cached: Cached, seeds: Sequence[int]) -> list[str]:
     return runs
 
 
-def _models(demo: Lake, there: dict[str, str], scorer: str, judge: str) -> Models:
+def _models(demo: Lake, lake: Lake, there: dict[str, str], scorer: str, judge: str) -> Models:
     known = {name: uri for name, uri in there.items() if uri.startswith("checkpoints/")}
-    roles = ("captioner", scorer, judge)
-    if not set(roles) <= set(known) or len(set(roles)) != len(roles):
+    roles = [name for name in ("captioner", scorer, judge) if name != OWN]
+    if scorer == OWN or not set(roles) <= set(known) or len(set(roles)) != len(roles):
         raise InputError(
-            f"scorer and judge are two of {', '.join(sorted(known))} other than captioner, "
-            f"not {scorer} and {judge}"
+            f"scorer is one of {', '.join(sorted(known))} other than captioner, and judge a third "
+            f"one or {OWN}, not {scorer} and {judge}"
         )
-    return Models(*(demo.path(known[name]) for name in roles))
+    writer, scores, *judges = (demo.path(known[name]) for name in roles)
+    retriever = judges[0] if judges else lake.path(trained_retriever(demo, lake))
+    return Models(writer, scores, retriever)
 
 
 def _training_vectors(

@@ -24,13 +24,14 @@ from tests.experiments.rbm.cached import cache, fitted_machines
 from tests.experiments.rbm.drawing import draw
 from tests.experiments.rbm.outcomes import measured, oracle, outcomes_of, random_choice
 from tests.experiments.rbm.report import Report, markdown, rich_table, told_with, verdict
+from tests.experiments.rbm.retriever import OWN
 from tests.experiments.rbm.sureness import resample
 from tests.experiments.rbm.terms import read_terms
 
 log = logging.getLogger("tasks.experiment")
 
 HALF = 0.5
-WIDTH = 165
+WIDTH = 172
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--pictures", type=int, default=3000)
     parser.add_argument("--seeds", type=int, default=3, help="of the RBM and of NCE")
     parser.add_argument("--scorer", default="filter", help="the demo's model that scores")
-    parser.add_argument("--judge", default="selected", help="the demo's model that retrieves")
+    parser.add_argument("--judge", default=OWN, help="what retrieves: trained here, or the demo's")
     parser.add_argument("--figure", default="", help="an SVG file to write")
     given = parser.parse_args(arguments)
     if given.seeds < 1 or given.pictures < 400:

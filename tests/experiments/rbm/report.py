@@ -49,6 +49,7 @@ COLUMNS = (
     "CIDEr-D",
     "hallucinates, %",
     "facts said, %",
+    "ITM",
     "words",
 )
 
@@ -81,6 +82,7 @@ def _guards(report: Report, arm: str) -> list[str]:
         f"{mean('cider_d'):.2f}",
         f"{100 * mean('hallucinated'):.1f}",
         f"{100 * mean('details'):.1f}",
+        f"{mean('itm'):.2f}",
         f"{mean('words'):.1f}",
     ]
 

@@ -1,9 +1,9 @@
 """Does the RBM help to choose captions? The answer on pictures that no model was trained on.
 
-Needs a lake that `make demo` has finished; its models write and score, nothing is trained again but
-the RBMs and what stands beside them. See `protocol.py` for what is held fixed.
+Needs a lake that `make demo` has finished; its models write and score. What is trained are the
+RBMs, what stands beside them, and the judge. See `protocol.py` for what is held fixed.
 
-    make experiment-rbm [PICTURES=3000] [SEEDS=3] [SCORER=filter] [JUDGE=selected] [SITE=default]
+    make experiment-rbm [PICTURES=3000] [SEEDS=3] [SCORER=filter] [JUDGE=own] [SITE=default]
 """
 
 import sys
