@@ -9,7 +9,7 @@ from torch import Tensor
 from models.batches import Batch, batch_of
 from models.blip import Blip
 from models.captioner import Decoding, generate
-from models.losses import IGNORED
+from models.losses import IGNORED, hard_negatives
 from models.momentum import Momentum
 from models.objective import Objective, Step, blip_losses, brief, captioner_loss, filter_losses
 from models.presets import preset
@@ -127,6 +127,36 @@ def test_the_contrastive_loss_is_that_of_the_loop(tokenizer: Tokenizer) -> None:
             own = [p for p, other in zip(row, made.keys.tolist(), strict=True) if other == key]
             expected -= sum(own) / len(own) / 10
     assert losses["itc"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_matching_loss_is_that_of_every_pair_judged_alone_behind_enc(
+    tokenizer: Tokenizer,
+) -> None:
+    model, made = model_for(tokenizer), batch(tokenizer)
+    how = Objective(momentum=0.0, queue_size=0)
+    momentum, generator = Momentum(model, 0), torch.Generator().manual_seed(5)
+    losses = blip_losses(Step(model, momentum, made, 0.0, generator, how))
+    with torch.no_grad():
+        tokens = model.encode_image(made.pixels)
+        images, texts = model.image_embedding(tokens), model.embed_text(made.cls_ids, made.mask)
+        similarity = images @ texts.T / 0.07
+        same = made.keys[:, None] == made.keys[None, :]
+        again = torch.Generator().manual_seed(5)
+        drawn = [torch.rand(1, 5, generator=again)[0] for _ in range(2)]
+        unlike_text, _ = hard_negatives(similarity, same, drawn[0])
+        unlike_image, _ = hard_negatives(similarity.T, same, drawn[1])
+        pairs = [(n, n, 1) for n in range(5)]
+        pairs += [(int(unlike_image[n]), n, 0) for n in range(5)]
+        pairs += [(n, int(unlike_text[n]), 0) for n in range(5)]
+        expected, right = 0.0, 0
+        for image, text, label in pairs:
+            assert label or made.keys[image] != made.keys[text]
+            ids, mask = tokenizer.encode([TEXTS[text]], 30, "enc")
+            logits = model.match(ids, mask, model.project_image(tokens[image : image + 1]))[0]
+            expected -= logits.log_softmax(0)[label].item() / len(pairs)
+            right += int(logits.argmax()) == label
+    assert losses["itm"].item() == pytest.approx(expected, rel=1e-4)
+    assert losses["itm_accuracy"].item() == pytest.approx(right / len(pairs))
 
 
 def test_the_language_loss_is_that_of_full_logits(tokenizer: Tokenizer) -> None:
