@@ -11,7 +11,6 @@ batch of pictures of many sizes, so that a GPU needs a handful of launches a bat
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -43,40 +42,34 @@ def resized_together(padded: Tensor, sizes: Sequence[tuple[int, int]], size: int
     Returns:
         uint8 (B, S, S, 3).
     """
-    _, height, width, _ = padded.shape
-    rows = _weights([h for h, _ in sizes], height, size).to(padded.device)  # (B, S, H)
-    columns = _weights([w for _, w in sizes], width, size).to(padded.device)  # (B, S, W)
-    planes = padded.permute(0, 3, 1, 2).float()  # (B, 3, H, W)
-    wide = _whole(planes @ columns[:, None].mT)  # (B, 3, H, S)
-    square = _whole(rows[:, None] @ wide)  # (B, 3, S, S)
-    return square.to(torch.uint8).permute(0, 2, 3, 1)
+    count, height, width, _ = padded.shape
+    lengths = torch.tensor(sizes, device=padded.device)
+    columns = _weights(lengths[:, 1], width, size)  # (B, S, W)
+    rows = _weights(lengths[:, 0], height, size)  # (B, S, H)
+    planes = padded.permute(0, 3, 1, 2).reshape(count, 3 * height, width).float()
+    wide = _whole(planes @ columns.mT).reshape(count, 3, height, size)
+    wide = wide.transpose(1, 2).reshape(count, height, 3 * size)  # (B, H, 3 S)
+    square = _whole(rows @ wide).reshape(count, size, 3, size)
+    return square.to(torch.uint8).permute(0, 1, 3, 2)
 
 
 def _whole(planes: Tensor) -> Tensor:
     return planes.add_(0.5).floor_().clamp_(0, 255)
 
 
-def _weights(lengths: Sequence[int], room: int, size: int) -> Tensor:
-    """Return float32 (B, S, room): how much each source pixel counts for each of S pixels."""
-    different = sorted(set(lengths))
-    table = torch.zeros(len(different), size, room)
-    for place, length in enumerate(different):
-        table[place, :, :length] = _filter(length, size)
-    return table[[different.index(length) for length in lengths]]
+def _weights(lengths: Tensor, room: int, size: int) -> Tensor:
+    """Return float32 (B, S, room): how much each of `room` source pixels counts for each of S.
 
-
-@lru_cache(maxsize=4096)
-def _filter(length: int, size: int) -> Tensor:
-    """Return float32 (S, length), each row summing to 1."""
-    scale = length / size
-    stretch = max(scale, 1.0)  # shrinking widens the kernel: that is the antialiasing
-    centres = (torch.arange(size, dtype=torch.float64) + 0.5) * scale
-    first = (centres - SUPPORT * stretch + 0.5).floor().clamp(min=0)
-    last = (centres + SUPPORT * stretch + 0.5).floor().clamp(max=length)
-    pixels = torch.arange(length, dtype=torch.float64)
-    x = ((pixels + 0.5 - centres[:, None]) / stretch).abs()
+    Only the first `lengths` of a picture do, int64 (B,); every row sums to 1. Made where the
+    pictures are: for a large batch it is more bytes than they have.
+    """
+    scale = lengths[:, None, None] / size
+    stretch = scale.clamp(min=1.0)  # shrinking widens the kernel: that is the antialiasing
+    centres = (torch.arange(size, device=lengths.device)[:, None] + 0.5) * scale  # (B, S, 1)
+    pixels = torch.arange(room, device=lengths.device) + 0.5
+    x = ((pixels - centres) / stretch).abs()  # (B, S, room)
     near = ((SHARPNESS + 2) * x - (SHARPNESS + 3)) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * SHARPNESS
     weight = torch.where(x < 1, near, torch.where(x < SUPPORT, far, 0.0))
-    weight = weight * ((pixels >= first[:, None]) & (pixels < last[:, None]))
-    return (weight / weight.sum(dim=1, keepdim=True)).float()
+    weight = weight.masked_fill(pixels > lengths[:, None, None], 0.0)
+    return weight / weight.sum(dim=2, keepdim=True)

@@ -11,7 +11,7 @@ batch size, nor threads, nor the order of shards matters.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ def capfilt_shards(
     shards: Sequence[Shard],
     device: str = "cpu",
     watch: Callable[[Tally], None] = lambda _: None,
-) -> Iterator[ShardReport]:
+) -> Generator[ShardReport]:
     """Caption and score a group of shards; yield what came of each as it is committed.
 
     What is committed already is passed over. A shard that cannot be read is put into quarantine and
