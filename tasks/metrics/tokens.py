@@ -91,7 +91,7 @@ def _any(words: str) -> str:
 
 
 _LETTERS, _SINGLE = _characters()
-_SMALL = "a-z\uab70-\uabbf"  # Cherokee was known before it had small letters
+_SMALL = "a-z\u13f8-\u13fd\uab70-\uabbf"  # Cherokee was known before it had small letters
 _W = f"[0-9{_SMALL}{_LETTERS}]"  # a letter, a mark or a digit
 _L = f"[{_SMALL}{_LETTERS}]"
 _END = rf"(?:(?<=n)['`]t|'(?:s|m|d|re|ve|ll)|'n(?!'))(?!{_W})"
