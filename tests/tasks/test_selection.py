@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import InputError, LakeError
 from tasks.selection import Selection, Thresholds, main, select
 from tasks.storage import Lake, Shard
-from tests.lakes import FILTER, caption_id, key_of, new_lake, speckled, write_batch
+from tests.lakes import CAPTIONER, FILTER, caption_id, key_of, new_lake, speckled, write_batch
 from tests.selecting import (
     ALSO_GOOD,
     GOOD,
@@ -129,6 +129,21 @@ def test_a_run_that_does_not_exist_or_is_half_done_is_refused(lake: Lake) -> Non
     lake.fs.rm(lake.path(lake.rows("scores", FILTER, Shard("web", "00001"))))
     with pytest.raises(LakeError, match="lack 1 of 2 shards of batch web, the first is 00001"):
         select(lake, blip())
+
+
+def test_texts_of_a_shard_in_quarantine_are_dropped_as_not_scored(lake: Lake) -> None:
+    write_batch(lake, "web", [with_synthetic(f"p{n}", 0.9, 0.9) for n in range(7)], per_shard=4)
+    spoilt = Shard("web", "00001")
+    for table_of, run, stage in (
+        ("captions", CAPTIONER, "captioning"),
+        ("scores", FILTER, "scoring"),
+    ):
+        lake.fs.rm(lake.path(lake.rows(table_of, run, spoilt)))
+        lake.fs.rm(lake.path(lake.commit_path(stage, run, spoilt)))
+        lake.commit("quarantine", run, spoilt, files=[], rows={"failed": 1}, seconds=0)
+    card = select(lake, blip())
+    assert card.counts == {"captions": 4 * 2 + 3, "selected": 4 * 2, "dropped": 3}
+    assert [reason["reason"] for reason in card.reasons] == ["not_scored"]
 
 
 def test_a_batch_whose_ingestion_is_unfinished_is_refused(lake: Lake) -> None:
