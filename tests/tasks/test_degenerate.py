@@ -14,6 +14,9 @@ from tasks.degenerate import is_degenerate, word_repetition
         "post post post post post",  # the run (post post post) comes three times
         "a dog and a dog and a dog and a cat",  # (a dog and) comes three times
         "red red blue red red blue red blue blue",  # 2 distinct of 9 words: 0.78
+        "a man in a hat a man in a hat",  # said twice
+        "tea tea tea",
+        "A Picture of",
     ],
 )
 def test_loops_and_nothings_are_degenerate(text: str) -> None:
@@ -28,6 +31,9 @@ def test_loops_and_nothings_are_degenerate(text: str) -> None:
         "a dog and a dog and a cat",  # (a dog and) comes twice; 4 distinct of 8
         "a picture of a dog",
         "a picture",
+        "tuk tuk",
+        "a man in a hat and a man in a hat",
+        "a man in a hat a man in a coat",
     ],
 )
 def test_plain_captions_are_not(text: str) -> None:

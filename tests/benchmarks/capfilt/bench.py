@@ -65,7 +65,7 @@ def worked(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         kinds.append(torch.profiler.ProfilerActivity.CUDA)
     with torch.profiler.profile(activities=kinds) as profile:
         found = ours.run(folder, material.BATCH, how, given.device)
-    key = "self_cuda_time_total" if len(kinds) > 1 else "self_cpu_time_total"
+    key = "self_device_time_total" if len(kinds) > 1 else "self_cpu_time_total"
     table = profile.key_averages().table(sort_by=key, row_limit=KERNELS_SHOWN)
     Path(given.profile).write_text(table, encoding="utf-8")
     return found

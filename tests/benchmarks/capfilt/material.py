@@ -24,7 +24,11 @@ from tasks.storage import Lake, Shard, open_lake
 
 WIDTH, HEIGHT, QUALITY = 500, 375, 90
 GRAIN = 6.0
-WORDS = ["a", "the", "of", "in", "on", "at", "with", "and", "to", "by", "near", "over", "under", "behind", "picture", "photo", "view", "man", "woman", "boy", "girl", "people", "child", "dog", "cat", "bird", "horse", "car", "bus", "train", "boat", "street", "road", "city", "house", "room", "kitchen", "table", "chair", "bed", "window", "tree", "grass", "field", "beach", "ocean", "river", "mountain", "snow", "sky", "sun", "red", "green", "blue", "white", "black", "brown", "small", "large", "old", "young", "two", "three", "sitting", "standing", "walking", "riding", "eating", "holding"]
+WORDS = (
+    "a", "the", "of", "in", "on", "with", "and", "near", "behind", "man", "woman", "dog", "bird",
+    "bus", "boat", "street", "house", "kitchen", "table", "tree", "field", "beach", "snow", "red",
+    "green", "white", "small", "old", "two", "three", "sitting", "walking", "riding", "holding",
+)  # fmt: skip
 CLASSES = {"captioner": BlipForConditionalGeneration, "filter": BlipForImageTextRetrieval}
 BATCH, WARM_UP = "web", "warm-up"
 

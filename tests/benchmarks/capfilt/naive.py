@@ -1,9 +1,9 @@
 """CapFilt as one writes it with transformers: processor, `generate`, and the filter once a text.
 
 Every picture goes through the processor three times and through the filter's image encoder twice,
-as happens when the two classes are called as documented. Only two things differ from what their
-documentation says: texts are cleaned as BLIP's are and begin with [ENC] when they are matched, since
-both contenders must ask the same for their answers to be comparable.
+as happens when the two classes are called as documented. Two things differ from what their
+documentation says: texts are cleaned as BLIP's are, and begin with [ENC] when they are matched,
+since both contenders must ask the same for their answers to be comparable.
 """
 
 import io
