@@ -11,7 +11,8 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tasks.checkpoints import Checkpoint, newest, save_checkpoint, training_stat
 from tasks.errors import LakeError, ModelError
 from tasks.jobs import Job
 from tasks.learner import Learner, fit
+from tasks.machine_use import Meter
 from tasks.regimen import Regimen
 from tasks.samples import SampleBatch, Samples
 from tasks.team import divided_like, gathered
@@ -36,7 +38,10 @@ KEYS_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class StepMetrics:
-    """One step as a person or MLflow wants it; `step` counts the steps taken, from 1."""
+    """One step as a person or MLflow wants it; `step` counts the steps taken, from 1.
+
+    `use` is what the process took of its machine (`tasks.machine_use`).
+    """
 
     step: int
     total: float
@@ -44,6 +49,7 @@ class StepMetrics:
     lr: float
     samples_per_s: float
     grad_norm: float
+    use: dict[str, float] = field(default_factory=dict)
 
 
 def train(
@@ -82,6 +88,7 @@ def train(
         workers=how.workers,
         ranks=job.team.ranks,
     )
+    meter = Meter(Path(job.lake.path()) if job.lake.is_local else Path.cwd())
     with contextlib.closing(reader) as batches:
         for done in range(first + 1, how.steps + 1):
             started = time.perf_counter()
@@ -92,7 +99,7 @@ def train(
             if done % how.checkpoint_every == 0 or done == how.steps:
                 trainee.publish(done, final=done == how.steps)
             seconds = max(time.perf_counter() - started, 1e-9)
-            yield replace(metrics, samples_per_s=how.batch_size / seconds)
+            yield replace(metrics, samples_per_s=how.batch_size / seconds, use=meter.read())
 
 
 class Trainee:

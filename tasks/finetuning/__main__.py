@@ -31,14 +31,14 @@ the same command is given again. Under torchrun the work is divided over the ran
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from tasks.checkpoints import newest
 from tasks.commands import run_command
 from tasks.finetuning.settings import Finetuning
-from tasks.finetuning.stage import finetune_answerer, finetune_captioner, finetune_filter
+from tasks.finetuning.stage import FINETUNE
 from tasks.pairs.taking import take_pairs
 from tasks.progress import track
 from tasks.rows import fingerprint
@@ -46,17 +46,9 @@ from tasks.samples import selection_digest
 from tasks.settings import nested, settings_from
 from tasks.storage import Lake, open_lake
 from tasks.team import Team, team_of
-from tasks.training import StepMetrics
 
 log = logging.getLogger(__name__)
 
-Finetune = Callable[[Lake, str, str, tuple[str, ...], Finetuning, str], Iterator[StepMetrics]]
-
-KINDS: dict[str, Finetune] = {
-    "captioner": finetune_captioner,
-    "filter": finetune_filter,
-    "vqa": finetune_answerer,
-}
 SELECTION = "selection:"
 STEPS_A_LINE = 50
 
@@ -68,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=FINETUNE)
     parser.add_argument("lake", help="where all of it lies: a folder or an fsspec URL; may be new")
     parser.add_argument("start", help="address of the pretrained model")
     parser.add_argument("source", help="what to learn from")
@@ -83,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     selection = _selection(lake, given, team)
     digest = selection_digest(lake, selection)
     run = given.name or f"{given.kind}-{fingerprint([given.start, digest, asdict(how)])}"
-    steps = KINDS[given.kind](lake, run, given.start, (selection,), how, given.device)
+    steps = FINETUNE[given.kind](lake, run, given.start, (selection,), how, given.device)
     for metrics in track(steps, run, how.steps) if team.leads else steps:
         if metrics.step % STEPS_A_LINE == 0 or metrics.step == how.steps:
             said = ", ".join(f"{name} {value:.3f}" for name, value in metrics.losses.items())

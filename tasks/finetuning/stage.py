@@ -261,3 +261,12 @@ def _hear(lake: Lake, model: Blip, how: Finetuning) -> None:
         model.hear(hidden_field(joint, fitted.whitener), how.rbm_tokens, how.seed)
     except ValueError as error:
         raise ModelError(f"the RBM {how.rbm}: {error}") from error
+
+
+Finetune = Callable[[Lake, str, str, tuple[str, ...], Finetuning, str], Iterator[StepMetrics]]
+
+FINETUNE: dict[str, Finetune] = {
+    "captioner": finetune_captioner,
+    "filter": finetune_filter,
+    "vqa": finetune_answerer,
+}
