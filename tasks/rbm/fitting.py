@@ -81,6 +81,7 @@ def fit_rbm(
     }
     _refuse_other(lake, run, facts)
     if lake.exists(rbm_path(run, "rbm.json")):
+        log.info("%s is done: %s", run, rbm_path(run, "rbm.json"))
         return
     check_device(device)
     files = open_vectors(lake, vector_run, batches)
@@ -126,7 +127,10 @@ def _begun(lake: Lake, run: str, prepared: Prepared, how: RbmFit, device: str) -
         return found
     white = prepared.whitener.transform(prepared.train).to(how.dtype)
     machine = RBM(white.shape[1], how.hidden, dtype=how.dtype).to(device)
-    return Course(Learner.begin(machine, white.to(device), how.training, how.seed))
+    try:
+        return Course(Learner.begin(machine, white.to(device), how.training, how.seed))
+    except ValueError as error:
+        raise InputError(f"no RBM can begin to learn from the rows of {run}: {error}") from error
 
 
 def _batches(files: VectorFiles, prepared: Prepared, how: RbmFit, course: Course) -> Batches:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models.ranking import ranks, recall_at
-from models.reranking import chosen, first_choice, standardised, validated
+from models.reranking import chosen, first_choice, parts, validated
 from models.self_retrieval import distractors, self_standing, shared_captions
 from tasks import rows
 from tasks.checkpoints import LoadedModel
@@ -55,8 +55,9 @@ def validate_weights(
     """Choose weights on half of a batch's pictures, at most 4,000 of them.
 
     Returns:
-        JSON: the `weights`, the `judge`, and for both halves the share of captions that find their
-        picture first when chosen so, taken first, drawn at random, and at best.
+        JSON: the `weights`, the `judge`, how many pictures were `left_out` for want of a score, and
+        for both halves the share of captions that find their picture first when chosen so, taken
+        first, drawn at random, and at best.
 
     Raises:
         InputError: the judge took part in the scoring, or there are too few pictures.
@@ -74,20 +75,30 @@ def validate_weights(
         found = judged(lake, loaded, pictures, candidates, human_texts(lake, shards))
     except ValueError as error:
         raise InputError(f"batch {batch} cannot tell weights: {error}") from error
-    validation = held_out(candidates.keys, HALF)
     used = [place for place, name in enumerate(TERMS) if name != "pmi" or how.rbm_run]
-    best = validated(candidates.terms[used][:, validation], found.reciprocal[validation])
+    terms = candidates.terms[used]
+    # Only pictures with a candidate that every term knows can say what a term is worth.
+    known = (~torch.isnan(terms)).all(dim=0).any(dim=1)
+    validation = held_out(candidates.keys, HALF) & known
+    reported = ~held_out(candidates.keys, HALF) & known
+    if not bool(validation.any() and reported.any()):
+        raise InputError(
+            f"batch {batch} cannot tell weights: {int(known.sum())} of {len(known)} pictures have "
+            "a candidate with every score; score them again"
+        )
+    best = validated(terms[:, validation], found.reciprocal[validation])
     weights = dict.fromkeys(TERMS, 0.0)
     weights |= {TERMS[u]: w for u, w in zip(used, best.weights.tolist(), strict=True)}
-    alike = torch.stack([standardised(term) for term in candidates.terms[used]])
-    choice = first_choice(torch.einsum("t,tnc->nc", best.weights, alike))
     told = ", ".join(f"{name} {value:.1f}" for name, value in weights.items())
     log.info("weights by %s on %d pictures: %s", loaded.name, int(validation.sum()), told)
+    # As `rerank_shard` places them: a term that counts nothing need not be known.
+    mixed = parts(terms, best.weights).sum(dim=0)
     return {
         "judge": loaded.name,
         "weights": weights,
-        "validation": _halves(candidates, found.hit, choice, validation),
-        "test": _halves(candidates, found.hit, choice, ~validation),
+        "left_out": int((~known).sum()),
+        "validation": _halves(candidates, found.hit, mixed, validation),
+        "test": _halves(candidates, found.hit, mixed, reported),
     }
 
 
@@ -173,12 +184,12 @@ def human_texts(lake: Lake, shards: Sequence[Shard]) -> dict[str, list[str]]:
 
 
 def _halves(
-    candidates: Candidates, hit: Tensor, choice: Tensor, which: Tensor
+    candidates: Candidates, hit: Tensor, mixed: Tensor, which: Tensor
 ) -> dict[str, float | int]:
     own, present = hit[which], candidates.present[which]
     return {
         "pictures": int(which.sum()),
-        "chosen": float(chosen(own, choice[which]).mean()),
+        "chosen": float(chosen(own, first_choice(mixed[which])).mean()),
         "first": float(own[:, 0].mean()),
         "random": float((own.sum(dim=1) / present.sum(dim=1)).mean()),
         "best": float(own.amax(dim=1).mean()),

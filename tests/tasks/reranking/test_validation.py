@@ -93,6 +93,26 @@ def test_the_reported_shares_are_those_of_the_judges_hits(captioned: Lake) -> No
     assert float(chosen(hits, choice)[~half].mean()) == pytest.approx(facts["test"]["chosen"])
 
 
+def test_pictures_without_a_score_are_left_out_and_counted(captioned: Lake) -> None:
+    """As an RBM leaves them whose picture's vector holds NaN: all its candidates have no PMI."""
+    scores = ranked(captioned, "scores")
+    lost = {row["key"] for row in scores[: 3 * 17]}
+    for row in scores:
+        row |= {"itm_probability": None, "itc_cosine": None, "run": "rbm"}
+        row["rbm_pmi"] = None if row["key"] in lost else float(len(row["caption_id"]))
+    path = captioned.rows("scores", "rbm", SHARD)
+    rows.write_rows(captioned, path, rows.table_of(scores, rows.SCORES))
+    captioned.publish_json("rbms/rbm/rbm.json", {"vectors": "of-nobody"})
+    facts = validate_weights(captioned, "web", replace(JUDGED, rbm_run="rbm"), JUDGE)
+    assert facts["left_out"] == len(lost) == 17
+    assert facts["validation"]["pictures"] + facts["test"]["pictures"] == PICTURES - 17
+    for row in scores:
+        row["rbm_pmi"] = None
+    rows.write_rows(captioned, path, rows.table_of(scores, rows.SCORES))
+    with pytest.raises(InputError, match="0 of 131 pictures have a candidate with every score"):
+        validate_weights(captioned, "web", replace(JUDGED, rbm_run="rbm"), JUDGE)
+
+
 @pytest.mark.parametrize("participant", [WRITER, FILTER])
 def test_a_judge_that_took_part_is_refused(captioned: Lake, participant: str) -> None:
     with pytest.raises(InputError, match="took part in writing or scoring"):
