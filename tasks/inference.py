@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
 
+from models.blip import Blip
 from models.preprocessing import pixels_for
 from tasks.checkpoints import LoadedAnswerer, LoadedModel, load_model, resolved
 from tasks.errors import ModelError
@@ -26,6 +28,7 @@ Result = TypeVar("Result")
 # A captioner and a filter; a third would crowd a GPU.
 MODELS_HELD = 2
 _loading = threading.Lock()
+_compiled: WeakSet[Blip] = WeakSet()
 
 
 def shared_model(
@@ -66,6 +69,13 @@ def _held(lake: Lake, uri: str, _: str, device: str, dtype: torch.dtype) -> Load
     loaded = load_model(lake, uri, device)
     loaded.model.to(dtype)
     return loaded
+
+
+def compile_once(model: Blip) -> None:
+    """Let torch compile a model's image encoder, which most of the work is; once a process."""
+    if model not in _compiled:
+        model.vision.compile()
+        _compiled.add(model)
 
 
 @contextlib.contextmanager

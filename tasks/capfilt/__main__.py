@@ -10,6 +10,7 @@ for each, with `--device cuda:0 --part 1/4` and so on.
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,8 @@ from tasks.errors import InputError
 from tasks.ingestion.options import add_options, settings_from_options
 from tasks.jobs import check_device
 from tasks.storage import Shard, open_lake
+
+log = logging.getLogger("tasks.capfilt")  # run as a command this module has another name
 
 CAPTIONER = "models:/caplift-captioner@champion"
 FILTER = "models:/caplift-filter@champion"
@@ -47,7 +50,8 @@ def main(given: Sequence[str]) -> None:
 
 
 def _say(summary: Summary) -> None:
-    """Tell a program on stdout, and a person on stderr what is still to be done."""
+    """Tell a program on stdout, and a person on stderr what was and what is still to be done."""
+    log.info("%s", summary.tally.line())
     sys.stdout.write(json.dumps(summary.to_json()) + "\n")
     sys.stdout.flush()
     if summary.not_ingested:

@@ -10,6 +10,7 @@ SQL later. A caption is a function of its picture's key, its index, the run and 
 batch size, nor threads, nor the order of shards matters.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +27,7 @@ from tasks.capfilt.tally import Tally
 from tasks.capfilt.writing import Made, ShardReport, finish
 from tasks.checkpoints import LoadedModel
 from tasks.feeding import Batch, Feeding, Squares, fed
-from tasks.inference import Portions, shared_model
+from tasks.inference import Portions, compile_once, shared_model
 from tasks.pictures import Picture
 from tasks.storage import Lake, Shard
 
@@ -116,9 +117,12 @@ class _Models:
     def answers(self, squares: Squares, asked: list[Asked]) -> list[Answer]:
         """Write for pictures and judge their texts."""
         with torch.inference_mode():
+            began = time.monotonic()
             captions = self._written(squares, asked)
+            written = time.monotonic()
             scores = self._judged(squares, asked, captions)
-        return [Answer(*pair) for pair in zip(captions, scores, strict=True)]
+        shares = ((written - began) / len(asked), (time.monotonic() - written) / len(asked))
+        return [Answer(*pair, *shares) for pair in zip(captions, scores, strict=True)]
 
     def _written(self, squares: Squares, asked: list[Asked]) -> list[list[Caption]]:
         places = [place for place, one in enumerate(asked) if one.seeds]
@@ -162,6 +166,9 @@ def _models(lake: Lake, job: Job, works: Sequence[Work], device: str) -> _Models
         writer = shared_model(lake, job.captioner, device, "captioner", dtype)
     if any(work.judges for work in works):
         judge = shared_model(lake, job.judge, device, "filter", dtype)
+    for loaded in (writer, judge):
+        if loaded is not None and job.how.compiled:
+            compile_once(loaded.model)
     return _Models(job, writer, judge, torch.device(device), dtype)
 
 

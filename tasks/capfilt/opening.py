@@ -4,7 +4,6 @@ A shard may be captioned already and not yet scored; then nothing is written and
 captions are judged. One that cannot be read is spoilt, with the reason, and nothing of it is kept.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,10 +40,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one picture: its new captions, and scores of `texts` and then of those."""
+    """What came of one picture, and its share of what its batch took.
+
+    Attributes:
+        captions: new ones.
+        scores: of the texts it had and then of those.
+        writing_s: seconds.
+        judging_s: seconds.
+    """
 
     captions: list[Caption]
     scores: list[PairScore]
+    writing_s: float
+    judging_s: float
 
 
 @dataclass(slots=True)
@@ -61,7 +69,6 @@ class Work:
         answers: by picture, None until it is done.
         left: pictures without an answer.
         spoilt: why the shard cannot be read; None while it can.
-        started: by the monotonic clock.
     """
 
     shard: Shard
@@ -73,7 +80,21 @@ class Work:
     answers: list[Answer | None] = field(default_factory=list)
     left: int = 0
     spoilt: LakeError | None = None
-    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> list[Answer]:
+        """The answers there are."""
+        return [answer for answer in self.answers if answer is not None]
+
+    @property
+    def writing_s(self) -> float:
+        """Seconds that captions took; shards share batches, and each has its pictures' share."""
+        return sum(answer.writing_s for answer in self.done)
+
+    @property
+    def judging_s(self) -> float:
+        """Seconds that scores took; as `writing_s`."""
+        return sum(answer.judging_s for answer in self.done)
 
     def take(self, place: int, answer: Answer) -> None:
         """Keep the answer to one picture."""

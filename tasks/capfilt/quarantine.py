@@ -8,8 +8,7 @@ works the record goes. The catalogue has it as a row of `stage_run`, with the re
 
 import contextlib
 import logging
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from tasks.capfilt.settings import QUARANTINE, Job
@@ -28,7 +27,7 @@ class Spoilt(Protocol):
     @property
     def judges(self) -> bool: ...  # noqa: D102
     @property
-    def started(self) -> float: ...  # noqa: D102
+    def pictures(self) -> Sequence[object]: ...  # noqa: D102
 
 
 def runs_of(job: Job) -> list[str]:
@@ -37,7 +36,7 @@ def runs_of(job: Job) -> list[str]:
 
 
 def put_aside(lake: Lake, job: Job, work: Spoilt, reason: str) -> None:
-    """Record for each run that lacks the shard why it does."""
+    """Record for each run that lacks the shard why it does, and how many pictures that costs."""
     wanting = {job.captions: work.writes, job.scores: work.judges}
     for run in [run for run in runs_of(job) if wanting[run]]:
         lake.commit(
@@ -45,8 +44,8 @@ def put_aside(lake: Lake, job: Job, work: Spoilt, reason: str) -> None:
             run,
             work.shard,
             files=[],
-            rows={"failed": 1},
-            seconds=time.monotonic() - work.started,
+            rows={"failed": max(1, len(work.pictures))},
+            seconds=0.0,
             versions={"reason": reason},
         )
     log.warning("shard %s is put aside: %s", work.shard, reason)

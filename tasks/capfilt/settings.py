@@ -38,6 +38,8 @@ class CapFilt:
         resize: where pictures become squares: in the decoding threads ("host"), on the "device",
             or "auto", which is the device where that is a GPU. The squares are the same but for
             one level of 255 here and there.
+        compiled: let torch compile the image encoders, which fuses what lies between their matrix
+            products; it takes a minute, and pays from some ten thousand pictures on a GPU on.
         decoders: threads that decode pictures; 0 is one for each core this process may use.
         canary: a table of pictures with right and wrong texts that the filter judges too, as
             `tasks.canary.pairs` describes it; empty is the shipped one.
@@ -50,6 +52,7 @@ class CapFilt:
     max_length: int = MAX_LENGTH
     dtype: str = "auto"
     resize: str = "auto"
+    compiled: bool = False
     decoders: int = 0
     canary: str = ""
 
@@ -70,12 +73,16 @@ class CapFilt:
             "captions_per_image": self.captions_per_image,
             "decoding": asdict(self.decoding),
             "seed": self.seed,
-            "dtype": self.dtype,
+            **self._computed(),
         }
 
     def judged_by(self) -> dict[str, Any]:
         """Return the settings that decide what a text scores."""
-        return {"max_length": self.max_length, "dtype": self.dtype}
+        return {"max_length": self.max_length, **self._computed()}
+
+    def _computed(self) -> dict[str, Any]:
+        # Other kernels round otherwise: by more than another batch size does.
+        return {"dtype": self.dtype, "compiled": self.compiled}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,21 +1,11 @@
-"""The stage's functions: a group of shards at once, or one shard, captioned, scored or both.
+"""One shard captioned, or one shard scored, where the engine's whole job is not wanted.
 
 Each returns what is committed; what was committed before is left alone.
 """
 
-from collections.abc import Sequence
-
 from tasks.capfilt.engine import capfilt_shards
 from tasks.capfilt.settings import CAPTIONING, SCORING, CapFilt, Job
-from tasks.capfilt.writing import ShardReport
 from tasks.storage import Commit, Lake, Shard
-
-
-def capfilt_group(
-    lake: Lake, job: Job, shards: Sequence[Shard], device: str = "cpu"
-) -> list[ShardReport]:
-    """Caption and score a group of shards, a unit of work of an orchestrator; as the engine's."""
-    return list(capfilt_shards(lake, job, shards, device))
 
 
 def caption_shard(

@@ -5,7 +5,6 @@ A kill between any two of these leaves whole files or none; the next run goes on
 
 import json
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 
 from models.captioner import Caption
 from tasks import rows
-from tasks.capfilt.opening import Answer, Work
+from tasks.capfilt.opening import Work
 from tasks.capfilt.quarantine import put_aside, take_back
 from tasks.capfilt.seeds import caption_seed
 from tasks.capfilt.settings import CAPTIONING, SCORING, Job
@@ -49,7 +48,7 @@ class ShardReport:
     Attributes:
         shard: "batch/name".
         counts: pictures, captions, degenerate and scores, of what was wanted of it.
-        seconds: from its first picture to its last record.
+        seconds: that its pictures took the models.
         spoilt: why it is in quarantine; empty when it is done.
     """
 
@@ -70,7 +69,7 @@ def finish(lake: Lake, job: Job, work: Work, made: Made) -> ShardReport:
         if not job.sets_aside:
             raise work.spoilt
         put_aside(lake, job, work, str(work.spoilt))
-        return ShardReport(str(work.shard), {}, time.monotonic() - work.started, str(work.spoilt))
+        return ShardReport(str(work.shard), {}, 0.0, str(work.spoilt))
     counts = {"pictures": len(work.pictures)}
     written: list[dict[str, Any]] = []
     if work.writes:
@@ -84,7 +83,7 @@ def finish(lake: Lake, job: Job, work: Work, made: Made) -> ShardReport:
         told = {name: counts[name] for name in ("pictures", "scores")}
         _publish(lake, job, SCORING, work, told, scored, made)
     take_back(lake, job, work.shard)
-    seconds = time.monotonic() - work.started
+    seconds = work.writing_s + work.judging_s
     said = ", ".join(f"{number} {name}" for name, number in counts.items())
     log.info("capfilt %s: %s in %.1f s", work.shard, said, seconds)
     return ShardReport(str(work.shard), counts, seconds)
@@ -112,7 +111,7 @@ def _publish(  # noqa: PLR0913  # which shard of what, and what is said of it
         work.shard,
         files=[path],
         rows=counts,
-        seconds=time.monotonic() - work.started,
+        seconds=work.writing_s if stage == CAPTIONING else work.judging_s,
         versions={
             "torch": torch.__version__,
             "device": made.device,
@@ -122,10 +121,6 @@ def _publish(  # noqa: PLR0913  # which shard of what, and what is said of it
             "settings": json.dumps(asdict(job.how)),
         },
     )
-
-
-def _answers(work: Work) -> Sequence[Answer]:
-    return [answer for answer in work.answers if answer is not None]
 
 
 def _caption_rows(job: Job, work: Work, made: Made) -> list[dict[str, Any]]:
@@ -141,7 +136,7 @@ def _caption_rows(job: Job, work: Work, made: Made) -> list[dict[str, Any]]:
     }
     return [
         {**shared, **_caption_row(job, picture.key, index, caption)}
-        for picture, answer in zip(work.pictures, _answers(work), strict=True)
+        for picture, answer in zip(work.pictures, work.done, strict=True)
         for index, caption in enumerate(answer.captions)
     ]
 
@@ -172,7 +167,7 @@ def _score_rows(
     }
     there: dict[int, Any] = {}
     new = []
-    for places, answer in zip(work.places, _answers(work), strict=True):
+    for places, answer in zip(work.places, work.done, strict=True):
         there |= zip(places, answer.scores, strict=False)
         new += answer.scores[len(places) :]
     scores = [*(there[place] for place in range(len(work.captions))), *new]

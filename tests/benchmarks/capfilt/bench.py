@@ -56,7 +56,12 @@ def worked(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for batch in (material.WARM_UP, material.BATCH):
             found = run_naive(naive, material.read_batch(lake, batch), given.batch_size)
         return found
-    how = CapFilt(decoding=decoding(given), batch_size=given.batch_size, decoders=given.decoders)
+    how = CapFilt(
+        decoding=decoding(given),
+        batch_size=given.batch_size,
+        decoders=given.decoders,
+        compiled=given.compiled,
+    )
     ours.run(folder, material.WARM_UP, how, given.device)
     if not given.profile:
         return ours.run(folder, material.BATCH, how, given.device)
@@ -119,7 +124,8 @@ def _command(given: argparse.Namespace, side: int, folder: Path, name: str) -> l
         "--device": given.device,
         "--profile": given.profile,
     }
-    return [sys.executable, __file__, *(str(word) for pair in told.items() for word in pair)]
+    words = [str(word) for pair in told.items() for word in pair]
+    return [sys.executable, __file__, *words, *(["--compiled"] if given.compiled else [])]
 
 
 def _forget(folder: Path) -> None:
@@ -143,15 +149,18 @@ def show(
         }
         for name, runs in found.items()
     }
+
+    def cost(one: dict[str, float]) -> float:
+        return 1 / one["images_per_s"] if is_gpu else one["cpu_s"]
+
     table = Table(
         title=f"CapFilt {given.size} {side}, {given.images} pictures in batches of "
         f"{given.batch_size}, {given.method}, {given.device}, {given.threads} threads"
     )
     for column in ("", "CPU-s a picture", "images/s", "ours is", "of one H200's ceiling"):
         table.add_column(column, justify="left" if not column else "right")
-    key = (lambda one: 1 / one["images_per_s"]) if is_gpu else (lambda one: one["cpu_s"])
     for name, one in best.items():
-        ratio = f"{key(one) / key(best[OURS]):.2f} x faster" if name == NAIVE else ""
+        ratio = f"{cost(one) / cost(best[OURS]):.2f} x faster" if name == NAIVE else ""
         share = one["images_per_s"] / CEILINGS.get(side, float("inf"))
         told = f"{share:.0%}" if is_gpu and given.size == "base" and side in CEILINGS else ""
         table.add_row(name, f"{one['cpu_s']:.3f}", f"{one['images_per_s']:.2f}", ratio, told)
@@ -184,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--decoders", type=int, default=0, help="threads that decode pictures")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compiled", action="store_true", help="the engine's image encoders")
     parser.add_argument("--profile", default="", help="a file for the engine's costliest kernels")
     for hidden in ("--worker", "--folder"):
         parser.add_argument(hidden, default="", help=argparse.SUPPRESS)

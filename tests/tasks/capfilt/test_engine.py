@@ -5,6 +5,7 @@ batch may add the same numbers in another order.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -179,6 +180,15 @@ def test_half_precision_is_kept_in_the_record_and_near_the_whole(lake: Lake, exp
     assert web[0]["itm_probability"] != wanted[0]["itm_probability"]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own, compiling
+def test_compiled_encoders_say_the_same(tmp_path: Path) -> None:
+    lake = capfilt_lake(tmp_path / "lake")  # a model stays compiled: nobody else should meet it
+    expected = done(lake)
+    found = done(lake, replace(HOW, compiled=True, batch_size=6))
+    assert_same(found, expected, tolerance=1e-5)
+
+
 def test_the_tally_says_how_far_it_is_and_what_is_accepted(lake: Lake) -> None:
     seen: list[tuple[int, int]] = []
     kept: list[Tally] = []
@@ -200,6 +210,20 @@ def test_the_tally_says_how_far_it_is_and_what_is_accepted(lake: Lake) -> None:
     assert line.startswith("16 pictures, 3 of 3 shards, ")
     assert "images/s" in line
     assert "web" in line
+
+
+def test_the_seconds_of_shards_and_stages_add_up_to_no_more_than_there_were(lake: Lake) -> None:
+    began = time.monotonic()
+    list(capfilt_shards(lake, job(), lake.planned("web")))
+    lasted = time.monotonic() - began
+    commits = [
+        lake.commit_of(stage, run, shard)
+        for stage, run in (("captioning", "c"), ("scoring", "s"))
+        for shard in lake.planned("web")
+    ]
+    forget(lake)
+    assert all(commit.seconds > 0 for commit in commits)
+    assert sum(commit.seconds for commit in commits) < lasted
 
 
 def test_a_lake_that_cannot_be_written_ends_the_job_and_its_threads(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_the_catalogue_has_the_shard_with_its_reason(lake: Lake) -> None:
     stages = record_tables(find_sources(lake, {}))["stage_run"].to_pylist()
     found = [row for row in stages if row["stage"] == "quarantine"]
     assert sorted(row["run"] for row in found) == ["c", "s"]
-    assert {(row["shard"], row["n_failed"]) for row in found} == {("00001", 1)}
+    assert {(row["shard"], row["n_failed"]) for row in found} == {("00001", 4)}
     assert "00001.tar is missing" in json.loads(found[0]["versions"])["reason"]
 
 
