@@ -80,7 +80,7 @@ def _folder(folder: Path, questions: bool) -> Iterator[Pair]:
         if path.suffix.lower() not in PICTURES:
             continue
         beside = path.with_suffix(".txt")
-        text = beside.read_text(encoding="utf-8") if beside.is_file() else ""
+        text = _text_of(beside) if beside.is_file() else ""
         name = str(path.relative_to(folder))
         yield Pair(name, path.read_bytes(), _of_lines(text, questions))
 
@@ -147,10 +147,7 @@ def _listed(source: Path, images: Path, questions: bool) -> Iterator[Pair]:
 def _records(source: Path) -> Iterator[Any]:
     if source.suffix == ".parquet":
         return _table(source)
-    try:
-        text = source.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source} is not UTF-8 text ({error})") from error
+    text = _text_of(source)
     if source.suffix == ".jsonl":
         lines = enumerate(text.splitlines(), start=1)
         return (_parsed(line, f"line {n} of {source}") for n, line in lines if line.strip())
@@ -158,6 +155,14 @@ def _records(source: Path) -> Iterator[Any]:
     if not isinstance(found, list):
         raise InputError(f"{source} holds a {type(found).__name__}; it wants a list")
     return iter(found)
+
+
+def _text_of(path: Path) -> str:
+    """Read a file of text; the mark that some editors put before UTF-8 is no part of it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
 
 
 def _parsed(text: str, where: str) -> Any:

@@ -229,3 +229,17 @@ def test_pictures_of_a_list_may_lie_elsewhere(lake: Lake, tmp_path: Path) -> Non
     path = as_jsonl(tmp_path / "own")
     moved = path.rename(tmp_path / "pairs.jsonl")
     assert len(Samples(lake, (take_pairs(lake, moved, images=tmp_path / "own"),), 8)) == 4
+
+
+def test_texts_of_another_encoding_are_a_line_and_a_mark_before_utf8_is_no_text(
+    lake: Lake, tmp_path: Path
+) -> None:
+    own = write_pictures(tmp_path / "own")
+    (own / "red.txt").write_bytes("ein grüner Baum".encode("latin-1"))
+    with pytest.raises(InputError, match=r"red\.txt is not UTF-8 text .*; save it as UTF-8"):
+        take_pairs(lake, own)
+    assert nothing_was_taken(lake)
+    (own / "red.txt").write_text("ein roter Baum", encoding="utf-8-sig")
+    (own / "a.jsonl").write_text('{"image": "red.jpg", "caption": "rot"}', encoding="utf-8-sig")
+    assert Samples(lake, (take_pairs(lake, own),), 8).texts == ["ein roter Baum"]
+    assert Samples(lake, (take_pairs(lake, own / "a.jsonl"),), 8).texts == ["rot"]
