@@ -46,7 +46,7 @@ PAGE = 200
 
 
 @flow(name="sweep", log_prints=False)
-def sweep(silent_s: int = 120, pending_s: int = 600, patience_s: int = 45) -> dict[str, list[str]]:
+def sweep(silent_s: int = 120, pending_s: int = 300, patience_s: int = 45) -> dict[str, list[str]]:
     """Crash the silent runs and reschedule those a worker can run again.
 
     Args:

@@ -275,10 +275,11 @@ def test_a_killed_workers_run_goes_on_and_no_second_one_shares_its_gpu(
 ) -> None:
     lakes = [write_lake(tmp_path / name, counts=(PICTURES,) * 3) for name in ("first", "second")]
     running = group_of_all(client, lakes[0])
-    eventually("the first begins", lambda: process_of(running), LONG_S)
-    waiting = group_of_all(client, lakes[1])
+    eventually("a shard of the first is done", lambda: scored(lakes[0]), LONG_S)
     with stand.killed("worker-gpu"):
+        assert len(scored(lakes[0])) < 3, "nothing was left to go on with"
         assert process_of(running) is not None
+    waiting = group_of_all(client, lakes[1])
     first, second = ending(client, running), ending(client, waiting)
     assert is_completed(first)
     assert is_completed(second)
