@@ -17,7 +17,7 @@ from tasks.errors import ModelError
 from tasks.gate import Gate, objections
 from tasks.metrics.bootstrap import Difference, Estimate
 from tasks.registry import Registry, alias_of, version_tags
-from tasks.tracking import registry_at
+from tasks.tracking import alone, registry_at
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def promote(
     version: str,
     gate: Gate,
     paired: Mapping[str, Difference] | None = None,
+    paired_with: str = "",
 ) -> Decision:
     """Make a version the champion if it passes the gate, else the challenger; record why.
 
@@ -60,31 +61,45 @@ def promote(
         name: the registered model.
         version: whose metrics are among its tags.
         gate: what it must reach.
-        paired: how it differs from the present champion on the same pictures, where that is known.
+        paired: how it differs from a champion on the same pictures, where that is known.
+        paired_with: that champion's version; where another one has come meanwhile, the two are
+            compared by their intervals. Empty means the present one.
 
     Raises:
         ModelError: the version or one of its gate metrics is not there.
     """
     where = registry_at(registry)
+    version_tags(where, name, version)
+    with alone(where, name):
+        decision = _decided(where, name, version, gate, (paired or {}, paired_with))
+        _apply(where, name, version, decision)
+    return decision
+
+
+def _decided(
+    where: Registry,
+    name: str,
+    version: str,
+    gate: Gate,
+    known: tuple[Mapping[str, Difference], str],
+) -> Decision:
     tags, before = version_tags(where, name, version), alias_of(where, name, CHAMPION)
+    paired, paired_with = known
     mine = estimates_in(tags)
     theirs: dict[str, Estimate] = {}
     if before not in ("", version):
         theirs = estimates_in(version_tags(where, name, before))
-    against = objections(mine, gate, theirs, paired or {})
+    against = objections(mine, gate, theirs, paired if paired_with in ("", before) else {})
     if tags.get(ROLLED_BACK):
         against.append(f"it was rolled back at {tags[ROLLED_BACK]}")
     told = ", ".join(f"{metric} {mine[metric]}" for metric in gate.floors)
     if against:
-        decision = Decision(alias=CHALLENGER, reason="; ".join(against), against=before)
-    elif theirs:
+        return Decision(alias=CHALLENGER, reason="; ".join(against), against=before)
+    if theirs:
         reason = f"{told}; not worse than version {before} beyond the interval"
-        decision = Decision(alias=CHAMPION, reason=reason, against=before)
-    else:
-        reason = f"{told}; every floor is reached"
-        decision = Decision(alias=CHAMPION, reason=reason, against=before)
-    _apply(where, name, version, decision)
-    return decision
+        return Decision(alias=CHAMPION, reason=reason, against=before)
+    reason = f"{told}; every floor is reached"
+    return Decision(alias=CHAMPION, reason=reason, against=before)
 
 
 def rollback(registry: Registry | str, name: str, to: str = "") -> tuple[str, Decision]:
@@ -100,6 +115,12 @@ def rollback(registry: Registry | str, name: str, to: str = "") -> tuple[str, De
         ModelError: there is no such model or version, or no earlier champion.
     """
     where = registry_at(registry)
+    alias_of(where, name, CHAMPION)
+    with alone(where, name):
+        return _rolled_back(where, name, to)
+
+
+def _rolled_back(where: Registry, name: str, to: str) -> tuple[str, Decision]:
     now = alias_of(where, name, CHAMPION)
     listed = history(where, name)
     # The first of the list may have taken over from one that is older than the list.

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tasks.cards import data_card, data_card_text, model_card
 from tasks.contenders import RBM_METRIC, Candidate
@@ -57,10 +58,21 @@ def register_candidate(
     said = _described(lake, candidate)
     with _local_copy(lake, candidate.folder) as folder:
         made = register_model(where, candidate.name, folder, said, candidate.config)
-    paired = _against_champion(lake, where, candidate, made, device)
-    decision = promote(where, made.name, made.version, candidate.gate, paired)
+    before = alias_of(where, made.name, CHAMPION)
+    paired = {}
+    if before not in ("", made.version):
+        paired = _against_champion(lake, where, candidate, f"models:/{made.name}/{before}", device)
+    decision = promote(where, made.name, made.version, candidate.gate, paired, before)
+    _record(lake, where, candidate, made, decision)
+    record_aliases(lake, where, made.name)
+    return made, decision
+
+
+def _record(
+    lake: Lake, where: Registry, candidate: Candidate, made: Registered, decision: Decision
+) -> None:
     record = {
-        **said.lineage,
+        **_lineage(candidate),
         "name": made.name,
         "version": made.version,
         "registry": where.tracking_uri,
@@ -71,8 +83,22 @@ def register_candidate(
         "decision": asdict(decision),
     }
     lake.publish_json(_record_path(made.name, made.version), record)
-    record_aliases(lake, where, made.name)
-    return made, decision
+
+
+def register_unjudged(lake: Lake, registry: Registry | str, candidate: Candidate) -> Registered:
+    """Register a model without an evaluation: no alias names it until one has passed the gate.
+
+    Raises:
+        ModelError: its folder is missing or holds what is not registered.
+    """
+    where = registry_at(registry)
+    said = _described(lake, candidate)
+    with _local_copy(lake, candidate.folder) as folder:
+        made = register_model(where, candidate.name, folder, said, candidate.config)
+    # What was judged before stays judged.
+    if not lake.exists(_record_path(made.name, made.version)):
+        _record(lake, where, candidate, made, Decision(alias="", reason="it was not evaluated"))
+    return made
 
 
 def record_aliases(lake: Lake, registry: Registry | str, name: str) -> None:
@@ -94,12 +120,17 @@ def _record_path(name: str, version: str) -> str:
     return f"registrations/{name}/{version}.json"
 
 
-def _described(lake: Lake, candidate: Candidate) -> Description:
-    lineage = {
+def _lineage(candidate: Candidate) -> dict[str, Any]:
+    """Return what a model came from and was judged by."""
+    return {
         **candidate.lineage,
         "checkpoint": candidate.folder,
         "evaluation": candidate.evaluation,
     }
+
+
+def _described(lake: Lake, candidate: Candidate) -> Description:
+    lineage = _lineage(candidate)
     report = asdict(read_report(lake, candidate.evaluation)) if candidate.evaluation else {}
     taught = data_card(lake, lineage.get("selections", {}))
     about = ABOUT.get(candidate.name, "")
@@ -115,25 +146,22 @@ def _described(lake: Lake, candidate: Candidate) -> Description:
 
 
 def _against_champion(
-    lake: Lake, where: Registry, candidate: Candidate, made: Registered, device: str
+    lake: Lake, where: Registry, candidate: Candidate, champion: str, device: str
 ) -> dict[str, Difference]:
-    """Compare with the champion on the same pictures; empty where there is none, or none works."""
-    before = alias_of(where, made.name, CHAMPION)
-    if before in ("", made.version):
-        return {}
-    if made.name == "caplift-rbm":
+    """Compare with the champion on the same pictures; empty where that does not work."""
+    if candidate.name == "caplift-rbm":
         run = candidate.folder.rsplit("/", 1)[-1]
-        found = against(lake, run, f"models:/{made.name}/{before}")
+        found = against(lake, run, champion)
         return {RBM_METRIC: found} if found is not None else {}
     if not candidate.evaluation:
         return {}
     mine = read_report(lake, candidate.evaluation)
-    known = version_tags(where, made.name, before).get("evaluation", "")
+    known = version_tags(where, candidate.name, champion.rsplit("/", 1)[-1]).get("evaluation", "")
     if known and is_evaluated(lake, known):
         with contextlib.suppress(InputError):  # other pictures: it is evaluated again, on these
             return compare(lake, read_report(lake, known), mine)
     try:
-        theirs = _evaluated_again(lake, f"models:/{made.name}/{before}", mine, device)
+        theirs = _evaluated_again(lake, champion, mine, device)
     except ModelError as error:  # an old champion must not keep every new one out
         log.warning("the champion is compared by the numbers it was registered with: %s", error)
         return {}

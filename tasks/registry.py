@@ -32,9 +32,11 @@ from tasks.tracking import (
     RUN_TAG,
     Registry,
     Tracker,
+    is_absent,
     log_dataset,
     log_numbers,
     registry_at,
+    resolved,
     run_named,
 )
 
@@ -135,7 +137,7 @@ def download(uri: str, lake: Lake | None = None) -> Path:
         ModelError: there is no such model, version or alias.
     """
     where = _registry_for(lake)
-    name, version = resolved(where.client, uri, where.tracking_uri)
+    name, version = resolved(where, uri)
     return _fetched(where.tracking_uri, name, version)
 
 
@@ -151,7 +153,7 @@ def lineage(registry: Registry | str, uri: str) -> dict[str, Any]:
     """
     where = registry_at(registry)
     client = where.client
-    name, version = resolved(client, uri, where.tracking_uri)
+    name, version = resolved(where, uri)
     found = client.get_model_version(name, version)
     run = client.get_run(found.run_id)
     return {
@@ -171,7 +173,7 @@ def version_tags(where: Registry, name: str, version: str) -> dict[str, str]:
     Raises:
         ModelError: there is no such version.
     """
-    resolved(where.client, f"models:/{name}/{version}", where.tracking_uri)
+    resolved(where, f"models:/{name}/{version}")
     return dict(where.client.get_model_version(name, version).tags)
 
 
@@ -180,10 +182,13 @@ def alias_of(where: Registry, name: str, alias: str) -> str:
 
     Raises:
         ModelError: there is no such model.
+        InputError: the registry does not answer.
     """
     try:
         return str(where.client.get_registered_model(name).aliases.get(alias, ""))
     except MlflowException as error:
+        if not is_absent(error):
+            raise where.unusable(error) from error
         raise ModelError(
             f"no model {name} is registered at {where.tracking_uri} ({error.message:.120})"
         ) from error
@@ -195,32 +200,19 @@ def _registry_for(lake: Lake | None) -> Registry:
     return Registry(str(mlflow.get_tracking_uri()))
 
 
-def resolved(client: MlflowClient, uri: str, where: str) -> tuple[str, str]:
-    """Return name and version of a `models:/` address.
-
-    Raises:
-        ModelError: there is no such model, version or alias at `where`.
-    """
-    path = uri.removeprefix("models:/").strip("/")
-    try:
-        if "@" in path:
-            name, alias = path.split("@", 1)
-            return name, str(client.get_model_version_by_alias(name, alias).version)
-        name, _, version = path.partition("/")
-        return name, str(client.get_model_version(name, version).version)
-    except MlflowException as error:
-        raise ModelError(
-            f"{uri} is not registered at {where} ({error.message:.120}); an address is "
-            "models:/<name>@champion or models:/<name>/<version>"
-        ) from error
-
-
 @lru_cache(maxsize=8)
 def _fetched(tracking_uri: str, name: str, version: str) -> Path:
     source = Registry(tracking_uri).client.get_model_version_download_uri(name, version)
-    folder = mlflow.artifacts.download_artifacts(
-        artifact_uri=source, tracking_uri=tracking_uri, registry_uri=tracking_uri
-    )
+    try:
+        folder = mlflow.artifacts.download_artifacts(
+            artifact_uri=source, tracking_uri=tracking_uri, registry_uri=tracking_uri
+        )
+    except (MlflowException, OSError) as error:
+        raise ModelError(
+            f"the files of models:/{name}/{version} cannot be fetched from {source} "
+            f"({str(error).splitlines()[0]:.120}); put them back, register the model again, or "
+            f"give the alias to another version: python -m flows.registration rollback {name}"
+        ) from error
     found = list(Path(folder, "artifacts").glob("*"))
     if len(found) != 1:
         raise ModelError(

@@ -4,9 +4,10 @@ Everything goes through a client of its own rather than through MLflow's global 
 train in several threads of one process. With `tasks.registry` this is the door to MLflow.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,23 +17,31 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.environment_variables import (
     MLFLOW_DISABLE_TELEMETRY,
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.description import flattened
-from tasks.errors import InputError
+from tasks.errors import InputError, ModelError
 
 EXPERIMENT = "caplift"
 RUN_TAG = "caplift.run"
 # MLflow's own limits.
 PARAMETERS_A_CALL, METRICS_A_CALL, LONGEST_VALUE, LONGEST_DIGEST = 100, 1000, 6000, 36
 
+HELD = ".being-promoted"
+LEFT_BEHIND_S, POLL_S = 120, 0.25
+
 # Also for whoever loads a model in a process that flows/environment.py has not prepared.
 MLFLOW_DISABLE_TELEMETRY.set(True)
 set_telemetry_client()
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+# Its own seven keep whoever has mistyped the server's address waiting for four minutes.
+RETRIES = 3
+if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Registry:
         try:
             return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
         except (MlflowException, SQLAlchemyError) as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
     @property
     def artifact_location(self) -> str | None:
@@ -85,9 +94,10 @@ class Registry:
         except MlflowException as error:
             if error.error_code == "RESOURCE_ALREADY_EXISTS":  # made between the two calls
                 return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
-    def _unusable(self, error: Exception) -> InputError:
+    def unusable(self, error: Exception) -> InputError:
+        """Return what says in a line that nothing answers at the address, or something else."""
         reason = str(error).splitlines()[0][:150]
         return InputError(
             f"MLflow at {self.tracking_uri} cannot be used ({reason}); set MLFLOW_TRACKING_URI to "
@@ -195,6 +205,11 @@ def log_dataset(
     client.log_inputs(run_id, [DatasetInput(dataset, tags)])
 
 
+def is_absent(error: MlflowException) -> bool:
+    """True when a registry answered that it has no such thing, and not that it could not answer."""
+    return error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
+
+
 def registry_at(where: Registry | str) -> Registry:
     """Return the registry of a tracking address."""
     return where if isinstance(where, Registry) else Registry(where)
@@ -207,3 +222,62 @@ def run_named(client: MlflowClient, experiment: str, run: str) -> str:
     wanted = f"tags.`{RUN_TAG}` = '{run}'"
     found = client.search_runs([experiment], wanted, max_results=1)
     return str(found[0].info.run_id) if found else ""
+
+
+def resolved(where: Registry, uri: str) -> tuple[str, str]:
+    """Return name and version of a `models:/` address.
+
+    Raises:
+        ModelError: there is no such model, version or alias.
+        InputError: the registry does not answer.
+    """
+    path, client = uri.removeprefix("models:/").strip("/"), where.client
+    try:
+        if "@" in path:
+            name, alias = path.split("@", 1)
+            return name, str(client.get_model_version_by_alias(name, alias).version)
+        name, _, version = path.partition("/")
+        return name, str(client.get_model_version(name, version).version)
+    except MlflowException as error:
+        if not is_absent(error):
+            raise where.unusable(error) from error
+        raise ModelError(
+            f"{uri} is not registered at {where.tracking_uri} ({error.message:.120}); an "
+            "address is models:/<name>@champion or models:/<name>/<version>"
+        ) from error
+
+
+@contextlib.contextmanager
+def alone(where: Registry, name: str) -> Iterator[None]:
+    """Keep everybody else from changing a model's aliases meanwhile; wait for whoever does.
+
+    A registered model of a name that only one can make says who may: databases and servers alike
+    know no other lock. One that a killed process left behind is removed after two minutes.
+
+    Raises:
+        InputError: the registry does not answer.
+    """
+    held = f"{name}{HELD}"
+    while not _taken(where, held):
+        time.sleep(POLL_S)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(MlflowException):
+            where.client.delete_registered_model(held)
+
+
+def _taken(where: Registry, held: str) -> bool:
+    client = where.client
+    try:
+        client.create_registered_model(held, description="somebody is choosing the champion")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise where.unusable(error) from error
+    else:
+        return True
+    with contextlib.suppress(MlflowException):  # it was given back meanwhile
+        since_s = time.time() - client.get_registered_model(held).creation_timestamp / 1000
+        if since_s > LEFT_BEHIND_S:
+            client.delete_registered_model(held)
+    return False
