@@ -162,6 +162,7 @@ def _decide(database: Any, lake: Lake, how: Selection, inputs: SelectionInputs) 
     database.create("cheap_rule", "selection/cheap_rules")
     database.create("policy", f"policies/{how.policy}")
     database.create("rule", "selection/rules")
+    database.run("macros/alike_pictures")
     database.create("leakage", "selection/leakage", **numbers)
     database.create("candidate", "selection/candidates", **numbers)
     database.create("place", "selection/places")
@@ -195,7 +196,8 @@ def _check_runs(how: Selection) -> None:
 
 def _rule_texts(how: Selection) -> list[str]:
     """The statements a selection's content depends on: another text is another selection."""
-    used = [f"policies/{how.policy}", *names("rules"), *names("rankings"), *names("selection")]
+    used = [f"policies/{how.policy}", "macros/alike_pictures"]
+    used += [*names("rules"), *names("rankings"), *names("selection")]
     return [statement(name) for name in used]
 
 

@@ -83,7 +83,7 @@ def find_inputs(lake: Lake, how: Choice) -> SelectionInputs:
         LakeError: a batch is not planned or not wholly ingested; a run is missing from all
             batches, or is there for some shards of a batch only.
     """
-    shards = tuple(shard for batch in how.batches for shard in _ingested(lake, batch))
+    shards = tuple(shard for batch in how.batches for shard in _sound(lake, batch))
     captioners = [run for run in how.caption_runs if run != INGESTED]
     captions = _required(lake, "captions", INGESTED, shards)
     for run in captioners:
@@ -114,6 +114,12 @@ def _ingested(lake: Lake, batch: str) -> list[Shard]:
             f"first is {missing[0].name}; finish its ingestion, then select"
         )
     return planned
+
+
+def _sound(lake: Lake, batch: str) -> list[Shard]:
+    """Return the shards of a batch but those that gate G2 has put aside."""
+    aside = set(lake.committed(QUARANTINE, INGESTED, batch))
+    return [shard for shard in _ingested(lake, batch) if shard not in aside]
 
 
 def _required(lake: Lake, table: str, run: str, shards: Iterable[Shard]) -> list[str]:

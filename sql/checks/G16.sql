@@ -1,89 +1,58 @@
 -- What share of a selection's pictures is among those that models are judged on?
--- reads selected, sample, selection, concerned_selection; returns measure, slice, metric, n
--- equal bytes, equal address, or perceptual hashes at most three bits apart; two such hashes share
--- one of four bands of sixteen bits, so a join on bands finds all of them
+-- reads selected, sample, selection, concerned_selection, alike_pictures; returns measure, slice, metric, n
 with
 
-judged as (
-    select distinct
-        selection.id as selection,
-        sample.key,
-        sample.sha256,
-        sample.phash,
-        sample.dhash,
-        sample.entropy >= 1.5 as has_look
+chosen as (
+    select
+        selection.id,
+        selection.evaluation_batches,
+        coalesce(json_extract_string(selection.thresholds, '$.min_entropy')::double, 1.5) as min_entropy,
+        coalesce(json_extract_string(selection.thresholds, '$.max_flat_frac')::double, 0.97) as max_flat_frac
     from selection
     join concerned_selection on concerned_selection.selection = selection.id
-    join sample on list_contains(selection.evaluation_batches, sample.batch)
+),
+
+judged as (
+    select
+        chosen.id as slice,
+        sample.*,
+        sample.entropy >= chosen.min_entropy and sample.flat_frac <= chosen.max_flat_frac as has_look
+    from chosen
+    join sample on list_contains(chosen.evaluation_batches, sample.batch)
     where sample.outcome = 'kept'
 ),
 
-taken as (
+held as (
     select distinct
-        selected.selection,
-        selected.batch,
-        sample.key,
-        sample.sha256,
-        sample.phash,
-        sample.dhash,
-        sample.entropy >= 1.5 as has_look
+        selection,
+        batch,
+        key
     from selected
-    join concerned_selection using (selection)
-    join sample
-        on sample.batch = selected.batch
-        and sample.key = selected.key
 ),
 
-judged_band as (
+taken as (
     select
-        *,
-        unnest(range(4)) as band,
-        (phash >> (16 * unnest(range(4)))) & 65535 as bits
-    from judged
-    where has_look
-),
-
-taken_band as (
-    select
-        *,
-        unnest(range(4)) as band,
-        (phash >> (16 * unnest(range(4)))) & 65535 as bits
-    from taken
-    where has_look
+        chosen.id as slice,
+        sample.*,
+        sample.entropy >= chosen.min_entropy and sample.flat_frac <= chosen.max_flat_frac as has_look
+    from held
+    join chosen on chosen.id = held.selection
+    join sample using (batch, key)
 ),
 
 leaked as (
     select
-        taken.selection,
-        taken.batch,
-        taken.key
-    from taken
-    join judged using (selection, key)
-    union
-    select
-        taken.selection,
-        taken.batch,
-        taken.key
-    from taken
-    join judged using (selection, sha256)
-    union
-    -- The other hash is a second witness: pictures on white ground come close in one by chance.
-    select
-        taken_band.selection,
-        taken_band.batch,
-        taken_band.key
-    from taken_band
-    join judged_band using (selection, band, bits)
-    where
-        bit_count(xor(taken_band.phash, judged_band.phash)) <= 3
-        and bit_count(xor(taken_band.dhash, judged_band.dhash)) <= 10
+        slice,
+        batch,
+        key
+    from alike_pictures('taken', 'judged')
 )
 
 select
     'leaked' as measure,
-    taken.selection as slice,
+    taken.slice,
     avg((leaked.key is not null)::int) as metric,
     count(*) as n
 from taken
-left join leaked using (selection, batch, key)
-group by taken.selection
+left join leaked using (slice, batch, key)
+group by taken.slice

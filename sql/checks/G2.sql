@@ -1,5 +1,5 @@
 -- What share of the candidates answered with bytes, in each batch and in its worst shards?
--- reads sample, concerned_batch; returns measure, slice, metric, n
+-- reads sample, stage_run, concerned_batch; returns measure, slice, metric, n
 -- robots.txt and opt-outs are answers too: nobody was asked for bytes
 with
 
@@ -21,6 +21,9 @@ shards as (
         avg(is_fetched::int) as metric,
         count(*) as n
     from asked
+    -- What was put aside for it is in no selection any more.
+    anti join (from stage_run where stage = 'quarantine' and run = 'ingestion') as aside
+        using (batch, shard)
     group by batch, shard
     -- The worst of a batch, and whichever else lies below the limit of a warning.
     qualify metric < 0.60 or row_number() over (partition by batch order by metric, shard) = 1

@@ -11,7 +11,7 @@ named (
     values
     ('G1', 'rows', 'Rows that are missing or too many', null, null, null, 0, 1, null, null, 'a silent loss: remove the commit record named and run its stage again'),
     ('G2', 'batch', 'Candidates of a batch that were fetched', 0.85, 0.60, null, null, 100, null, null, 'healthy crawls reach 0.86 to 0.97; far less is a DNS or proxy fault'),
-    ('G2', 'shard', 'Candidates of a shard that were fetched', 0.60, 0.30, null, null, 100, null, null, 'the shard met an outage: remove its ingestion commit record and run ingestion again'),
+    ('G2', 'shard', 'Candidates of a shard that were fetched', 0.60, 0.30, null, null, 100, null, null, 'the shard met an outage and is put aside, selections leave it out: fetch it again with python -m tasks.ingestion --retry-failed'),
     ('G3', 'broken', 'Fetched bytes that are no sound picture', null, null, 0.02, 0.10, 100, null, null, 'a feed of broken files, or a decoder that broke'),
     ('G4', 'keys', 'Keys that are doubled or point to no picture', null, null, null, 0, 1, null, null, 'training would read the wrong picture'),
     ('G5', 'missing', 'Values missing in a signal that is always computed', null, null, 0.005, 0.05, 100, null, null, 'a signal broke without an error'),

@@ -1,5 +1,5 @@
 -- Which captions has a model learnt from, who wrote and judged each, and at which address is its picture?
--- reads version, model, lesson, selection, sample_final, sample, caption, score; a macro over a model; returns a row a caption
+-- reads version, model, lesson, selection, sample_final, caption, score; a macro over a model; returns a row a caption
 -- a model is models:/<name>/<version>, models:/<name>@champion, checkpoints/<run>/<step>, rbms/<run>, or the first
 -- eight or more digits of its weights' sha256; depth 1 and more are the models it was started from
 create or replace macro lineage(wanted) as table (
@@ -66,16 +66,13 @@ create or replace macro lineage(wanted) as table (
         written."by" as written_by,
         judged."by" as judged_by,
         learnt.itm_probability,
-        sample.page_url,
+        learnt.page_url,
         learnt.url
     from taught
     left join selection
         on selection.id = taught.selection
     left join (from sample_final where kept) as learnt
         on learnt.selection = taught.selection
-    left join sample
-        on sample.batch = learnt.batch
-        and sample.key = learnt.key
     left join written
         on written.run = learnt.run
     left join judged

@@ -1,5 +1,5 @@
 -- What became of every caption that a selection was offered?
--- reads selection, caption, sample, score, decision, rule; returns a row a caption of the selection $selection
+-- reads selection, stale, caption, sample, score, decision, rule; returns a row a caption of the stale shards of $selection
 -- views read this table: the joins are paid for once
 with
 
@@ -24,6 +24,10 @@ offered as (
     join caption
         on list_contains(selection.batches, caption.batch)
         and (caption.run = 'ingestion' or list_contains(selection.caption_runs, caption.run))
+    join stale
+        on stale.selection = selection.id
+        and stale.batch = caption.batch
+        and stale.shard = caption.shard
     where selection.id = $selection
 ),
 
@@ -38,6 +42,7 @@ verdict as (
         bool_or(verdict = 'drop' and rule.family = 'picture') as fails_picture,
         bool_or(verdict = 'drop' and rule.family <> 'pair') as fails_cheap
     from decision
+    join stale using (selection, batch, shard)
     left join rule using (rule)
     where decision.selection = $selection
     group by decision.batch, decision.caption_id
@@ -48,6 +53,7 @@ final as (
         offered.* exclude (score_run, rbm_run),
         sample.domain,
         sample.url,
+        sample.page_url,
         sample.fetched_at::date as fetched_on,
         filter_score.itm_probability,
         filter_score.itc_cosine,

@@ -1,5 +1,5 @@
 -- How many pictures get how far, from planned candidate to training?
--- reads sample, planned, sample_final; returns a row a selection, batch and step
+-- reads sample, planned, shard_final; returns a row a selection, batch and step
 create or replace view v_funnel as
 with
 
@@ -26,27 +26,14 @@ pictures as (
     group by all
 ),
 
--- A picture gets as far as the best of its texts.
-described as (
-    select
-        selection,
-        batch,
-        key,
-        bool_or(passes_picture) as is_distinct,
-        bool_or(passes_cheap) as is_sound,
-        bool_or(kept) as is_selected
-    from sample_final
-    group by all
-),
-
 texts as (
     select
         selection,
         batch,
-        count(*) filter (is_distinct) as n_distinct,
-        count(*) filter (is_sound) as n_sound,
-        count(*) filter (is_selected) as n_selected
-    from described
+        sum(n_distinct)::bigint as n_distinct,
+        sum(n_sound)::bigint as n_sound,
+        sum(n_selected)::bigint as n_selected
+    from shard_final
     group by all
 ),
 

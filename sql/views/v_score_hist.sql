@@ -3,66 +3,72 @@
 create or replace view v_score_hist as
 with
 
-long as (
-    unpivot (
-        select
-            selection,
-            source,
-            itm_probability::double as itm_probability,
-            itc_cosine::double as itc_cosine,
-            rbm_pmi::double as rbm_pmi
-        from sample_final
-    )
-    on itm_probability, itc_cosine, rbm_pmi
-    into name signal value value
-),
-
-sound as (
-    from long
-    where not isnan(value)
-),
-
 -- The RBM's scores have tails; beyond the outer percentiles all goes into the last bin.
+outer_values as (
+    select
+        selection,
+        quantile_cont(itc_cosine::double, [0.002, 0.998]) filter (not isnan(itc_cosine)) as itc_cosine,
+        quantile_cont(rbm_pmi::double, [0.002, 0.998]) filter (not isnan(rbm_pmi)) as rbm_pmi
+    from sample_final
+    group by selection
+),
+
 span as (
     select
         selection,
-        signal,
-        quantile_cont(value, [0.002, 0.998])[1] as low,
-        quantile_cont(value, [0.002, 0.998])[2] as high
-    from sound
-    where signal <> 'itm_probability'
-    group by selection, signal
-    union all
-    select distinct
-        selection,
-        'itm_probability' as signal,
-        0 as low,
-        1 as high
-    from sound
+        unnest(['itm_probability', 'itc_cosine', 'rbm_pmi']) as signal,
+        unnest([0, itc_cosine[1], rbm_pmi[1]]) as low,
+        unnest([1, itc_cosine[2], rbm_pmi[2]]) as high
+    from outer_values
 ),
 
-binned as (
+counted as (
+    -- One pass a signal: the three below each other would be three million rows.
     select
         selection,
         source,
-        signal,
-        low,
-        (high - low) / 40 as width,
-        coalesce(
-            least(greatest(floor((value - low) / nullif(high - low, 0) * 40), 0), 39), 0
-        )::int as bin
-    from sound
-    join span using (selection, signal)
+        'itm_probability' as signal,
+        least(greatest(floor(itm_probability::double * 40), 0), 39) as bin,
+        count(*) as n
+    from sample_final
+    where not isnan(itm_probability)
+    group by all
+    union all
+    select
+        sample_final.selection,
+        source,
+        'itc_cosine' as signal,
+        least(greatest(floor((sample_final.itc_cosine::double - low) / nullif(high - low, 0) * 40), 0), 39) as bin,
+        count(*) as n
+    from sample_final
+    join span
+        on span.selection = sample_final.selection
+        and span.signal = 'itc_cosine'
+    where not isnan(sample_final.itc_cosine)
+    group by all
+    union all
+    select
+        sample_final.selection,
+        source,
+        'rbm_pmi' as signal,
+        least(greatest(floor((sample_final.rbm_pmi::double - low) / nullif(high - low, 0) * 40), 0), 39) as bin,
+        count(*) as n
+    from sample_final
+    join span
+        on span.selection = sample_final.selection
+        and span.signal = 'rbm_pmi'
+    where not isnan(sample_final.rbm_pmi)
+    group by all
 )
 
 select
     selection,
     source,
     signal,
-    bin,
-    low + bin * width as bin_start,
-    low + (bin + 1) * width as bin_end,
-    count(*) as n
-from binned
-group by selection, source, signal, bin, low, width
+    coalesce(bin, 0)::int as bin,
+    low + coalesce(bin, 0) * (high - low) / 40 as bin_start,
+    low + (coalesce(bin, 0) + 1) * (high - low) / 40 as bin_end,
+    n
+from counted
+join span using (selection, signal)
 order by selection, source, signal, bin

@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from sql.statements import in_order, question
 from tasks import rows
+from tasks.catalogue.deciding import decide_again
 from tasks.catalogue.judging import begin, judge
 from tasks.catalogue.opening import (
     CATALOGUE,
@@ -129,39 +129,9 @@ def _update_tables(database: Database, lake: Lake, sources: Sources) -> None:
     database.create("rule", "selection/rules")
     if not database.has("truth_label") or sources.touches("truth", "caption"):
         database.create("truth_label", "schema/truth_label")
-    _decide_again(database, sources)
+    decide_again(database, sources)
     database.keep("source_file", ledger_table(sources))
     database.keep("build", _build(sources))
-
-
-def _decide_again(database: Database, sources: Sources) -> None:
-    """Bring sample_final up to date: the rows of every selection that something new belongs to."""
-    cards = {card["id"]: (path, card) for path, card in sources.records("selection")}
-    database.insert("sample_final", "schema/sample_final", selection="")
-    there = {row["selection"] for row in database.rows("schema/decided")}
-    touched = sources.touched()
-    stale = {
-        name
-        for name, (path, card) in cards.items()
-        if path in sources.fresh_records or any(_belongs(card, *one) for one in touched)
-    }
-    if outdated := sorted(there & stale | there - cards.keys()):
-        database.remove("sample_final", pa.table({"selection": outdated}))
-    for name in sorted(stale):
-        database.insert("sample_final", "schema/sample_final", selection=name)
-
-
-def _belongs(card: dict[str, Any], table: str, named: dict[str, str]) -> bool:
-    """True when a file of a table holds rows that a selection was made of, or the selection."""
-    if table == "decision":
-        return named["selection"] == card["id"]
-    how = card.get("how", {})
-    runs = {
-        "sample": {""},
-        "caption": {"ingestion", *how.get("caption_runs", ())},
-        "score": {how.get("score_run"), how.get("rbm_run")},
-    }
-    return named.get("run", "") in runs.get(table, ()) and named["batch"] in how.get("batches", ())
 
 
 def _build(sources: Sources) -> pa.Table:

@@ -3,7 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from sql.statements import names
+import pyarrow as pa
+
+from sql.statements import names, statement
+from tasks.catalogue.quarantine import keep_apart
 from tasks.catalogue.verdicts import (
     CHECKS,
     FOLDER,
@@ -20,16 +23,18 @@ from tasks.rows import fingerprint
 from tasks.storage import Lake
 
 UNNAMED = "lake"
+MEASURED_BY = ("checks", "gates", "views", "macros")
 # Made for the checks, and of no use after them.
-WORKING = ("concerned_batch", "current_run", "filter_verdict", "signal_value", "green_run")
+WORKING = ("current_run", "filter_verdict", "signal_value", "green_run", "concerned_selection")
 
 
 def begin(database: Database) -> None:
-    """Make the tables that views name, with nothing measured yet."""
+    """Make the tables that views name, where an earlier build has not."""
     database.keep("gate_check", CHECKS.empty_table())
     database.keep("gate_override", OVERRIDES.empty_table())
     database.create("gate", "gates/limits")
-    database.create("measurement", "gates/measurements")
+    if not database.has("measurement"):
+        database.create("measurement", "gates/measurements")
     database.create("gate_result", "gates/result", run="")
 
 
@@ -45,14 +50,34 @@ def judge(database: Database, lake: Lake, check: Check | None = None) -> None:
     past = read_checks(lake)
     content = fingerprint(database.rows("gates/content"))
     asked = _named(check, past, content)
-    _make_baselines(database, lake, past, asked)
-    _measure(database, asked)
+    _make_history(database, lake, past)
+    database.create("concerned_batch", "gates/concerned_batches", batches=list(asked.batches))
+    _measure_anew(database, lake, past, asked)
+    database.create("gate_result", "gates/result", run=asked.run)
     if check is not None:
+        keep_apart(lake, database, asked)
         made = record(lake, asked, _facts(database, content), *_found(database))
         _make_history(database, lake, [*(one for one in past if one["id"] != made["id"]), made])
-    database.create("gate_result", "gates/result", run=asked.run)
-    for name in (*WORKING, "concerned_selection"):
+        database.create("gate_result", "gates/result", run=asked.run)
+    database.drop("concerned_batch")
+
+
+def _measure_anew(database: Database, lake: Lake, past: list[dict[str, Any]], asked: Check) -> None:
+    """Measure, unless the catalogue holds what the same statements found in the same files."""
+    others = [one["id"] for one in past if one["run"] != asked.run]
+    facts = [asked.run, asked.batches, asked.runs, asked.budget_s, others, _statements()]
+    key = fingerprint([*facts, database.rows("gates/made_of")])
+    if database.has("judged") and database.rows("gates/judged") == [{"key": key}]:
+        return
+    _make_baselines(database, lake, asked)
+    _measure(database, asked)
+    for name in WORKING:
         database.drop(name)
+    database.keep("judged", pa.table({"key": [key]}))
+
+
+def _statements() -> list[str]:
+    return [statement(name) for folder in MEASURED_BY for name in names(folder)]
 
 
 def _named(check: Check | None, past: list[dict[str, Any]], content: str) -> Check:
@@ -72,12 +97,8 @@ def _named(check: Check | None, past: list[dict[str, Any]], content: str) -> Che
     )
 
 
-def _make_baselines(
-    database: Database, lake: Lake, past: list[dict[str, Any]], asked: Check
-) -> None:
+def _make_baselines(database: Database, lake: Lake, asked: Check) -> None:
     """Make the tables of what is judged, and of what it is held against."""
-    _make_history(database, lake, past)
-    database.create("concerned_batch", "gates/concerned_batches", batches=list(asked.batches))
     runs = list(asked.runs)
     database.create("concerned_selection", "gates/concerned_selections", runs=runs)
     database.create("current_run", "gates/current_runs", runs=runs)
@@ -112,7 +133,6 @@ def _measure(database: Database, asked: Check) -> None:
     database.create("comparison", "gates/compared")
     database.run("gates/add_comparisons")
     database.drop("comparison")
-    database.create("gate_result", "gates/result", run=asked.run)
 
 
 def _found(database: Database) -> tuple[Any, Any]:

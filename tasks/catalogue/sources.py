@@ -130,6 +130,15 @@ class Sources:
         """True when a file of one of these tables came, changed or went."""
         return any(self.fresh.get(table) or self.gone.get(table) for table in tables)
 
+    def listed(self) -> list[tuple[str, dict[str, str]]]:
+        """Return table and columns of every file of rows."""
+        return [
+            (kind.table, kind.named(path) or {})
+            for kind in ROWS
+            for path, one in self.now.items()
+            if one.table == kind.table
+        ]
+
     def touched(self) -> list[tuple[str, dict[str, str]]]:
         """Return table and columns of every file of rows that came, changed or went."""
         return [

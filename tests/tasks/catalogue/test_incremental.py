@@ -109,6 +109,26 @@ def test_a_build_upon_another_makes_what_a_build_of_the_whole_lake_makes(
     assert read["files_read"] < built(lake)["files_read"] == read["files"]
 
 
+def test_gates_and_verdicts_of_what_is_as_it_was_are_not_made_again(tmp_path: Path) -> None:
+    lake = filled(tmp_path / "lake")
+    build_catalogue(lake)
+    marked = "update {} set {} where true"
+    with Database(lake.local_path(CATALOGUE)) as database:
+        database.ask(marked.format("measurement", "n = 424243"))
+        database.ask(marked.format("sample_final", "lang = 'marked'"))
+    build_catalogue(lake)
+    with open_catalogue(lake) as database:
+        assert database.ask("select distinct n from measurement") == [{"n": 424243}]
+    write_batch(lake, "web", pictures(8)[6:], per_shard=3, first=2)
+    build_catalogue(lake)
+    with open_catalogue(lake) as database:
+        assert not database.ask("from measurement where n = 424243")
+        kept = database.ask("select distinct batch, shard from sample_final where lang = 'marked'")
+    # The last shard of one batch is another one; those before it, and the other batch, are not.
+    told = {(row["batch"], row["shard"]) for row in kept}
+    assert told == {("web", "00000"), ("web", "00001"), ("other", "00000")}
+
+
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Lake, list[str]]:
     """A lake in memory that lists the files that are opened for reading."""
