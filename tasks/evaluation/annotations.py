@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,16 +78,28 @@ def read_text(path: str) -> str:
     folder, _, name = path.rpartition("/")
     try:
         content = Lake(folder or ("/" if path.startswith("/") else ".")).read_bytes(name)
-        return (gzip.decompress(content) if name.endswith(".gz") else content).decode()
+        return (gzip.decompress(content) if name.endswith(".gz") else content).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read ({reason:.120})") from error
 
 
+def parsed(content: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is no JSON, or nested so deeply that it is none that anybody means.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deeply") from error
+
+
 def _pictures(content: str, split: str) -> Iterator[Annotated]:
     if not content.lstrip().startswith(("{", "[")):
         return _flickr(content)
-    value = json.loads(content)
+    value = parsed(content)
     if isinstance(value, list):
         return _blip(value)
     if "annotations" in value:
@@ -98,6 +111,9 @@ def _coco(value: Mapping[str, Any]) -> Iterator[Annotated]:
     texts: dict[Any, list[str]] = {}
     for one in value["annotations"]:
         texts.setdefault(one["image_id"], []).append(one["caption"])
+    numbers = Counter(str(image["id"]) for image in value["images"])
+    if (twice := max(numbers, key=lambda one: numbers[one], default="")) and numbers[twice] > 1:
+        raise ValueError(f"{numbers[twice]} pictures have the id {twice}")
     for image in value["images"]:
         url = str(image.get("coco_url") or image.get("flickr_url") or "")
         own = tuple(texts.get(image["id"], ()))
@@ -116,6 +132,8 @@ def _karpathy(images: Sequence[Mapping[str, Any]], splits: Sequence[str]) -> Ite
 def _blip(found: Sequence[Mapping[str, Any]]) -> Iterator[Annotated]:
     for one in found:
         said = one["caption"]
+        if not isinstance(said, str | list):
+            raise TypeError(f"a caption is a text or a list of them, not {said!r:.40}")
         texts = (said,) if isinstance(said, str) else tuple(said)
         number = str(one.get("image_id", one.get("img_id", one["image"])))
         yield Annotated(one["image"], texts, number, domain=str(one.get("domain", "")))
@@ -123,15 +141,14 @@ def _blip(found: Sequence[Mapping[str, Any]]) -> Iterator[Annotated]:
 
 def _flickr(content: str) -> Iterator[Annotated]:
     """Yield a picture a line; of a table the first column is the name and the last the text."""
-    first = content.lstrip("\ufeff").split("\n", 1)[0]
+    first = content.split("\n", 1)[0]
     mark = next((one for one in ("\t", "|", ",") if one in first), None)
     if mark is None:
         raise ValueError("its first line has no tab, bar or comma")
-    whole = content.lstrip("\ufeff")
-    plain = [line.split(mark) for line in whole.splitlines()] if mark != "," else []
-    for number, row in enumerate(plain or csv.reader(io.StringIO(whole))):
+    plain = [line.split(mark) for line in content.split("\n")] if mark != "," else []
+    for number, row in enumerate(plain or csv.reader(io.StringIO(content))):
         cells = [cell.strip() for cell in row]
-        if not cells or (number == 0 and cells[0].lower() in HEADERS):
+        if not any(cells) or (number == 0 and cells[0].lower() in HEADERS):
             continue
         # A bar may be part of the text, as may a comma that nobody quoted.
         name = cells[0].split("#", 1)[0]
@@ -145,6 +162,8 @@ def _merged(found: Iterable[Annotated]) -> list[Annotated]:
     """Put the captions of one file together."""
     by_name: dict[str, Annotated] = {}
     for one in found:
+        if not isinstance(one.name, str) or not one.name:
+            raise TypeError(f"a picture's file is called {one.name!r:.40}, which is no name")
         texts = tuple(text for text in one.texts if text.strip())
         before = by_name.get(one.name)
         told = (*before.texts, *texts) if before else texts

@@ -56,7 +56,9 @@ def file_pictures(folder: Lake, named: Sequence[tuple[str, str]]) -> list[Pictur
 
 
 def _found(folder: Lake, name: str) -> tuple[str, int] | None:
-    for path in dict.fromkeys((name, name.rsplit("/", 1)[-1])):
+    # A name that climbs out of its folder is looked for in it by its last part alone.
+    own = (name.rsplit("/", 1)[-1],)
+    for path in own if ".." in name.split("/") else dict.fromkeys((name, *own)):
         try:
             told = folder.fs.info(folder.path(path))
         except (FileNotFoundError, NotADirectoryError):

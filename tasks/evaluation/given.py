@@ -3,13 +3,12 @@
 [{"image_id": 391895, "caption": "a man riding a motorcycle"}]     as COCO's servers take them
 """
 
-import json
 import time
 from dataclasses import asdict, dataclass
 
 from tasks.bounds import at_least
 from tasks.errors import InputError
-from tasks.evaluation.annotations import read_annotations, read_text
+from tasks.evaluation.annotations import parsed, read_annotations, read_text
 from tasks.evaluation.report import EvaluationReport, read_report, write_report
 from tasks.metrics.bootstrap import estimates
 from tasks.metrics.captions import caption_measures
@@ -91,7 +90,7 @@ def score_given(lake: Lake, run: str, name: str, how: Given) -> EvaluationReport
 def _read(path: str) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
-        for one in json.loads(read_text(path)):
+        for one in parsed(read_text(path)):
             number = str(one["image_id"])
             if number in found:
                 raise InputError(f"{path} has two captions for picture {number}")

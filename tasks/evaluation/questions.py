@@ -6,13 +6,12 @@ results      [{"question_id", "answer"}], what a model answered
 BLIP         [{"question_id", "image", "question", "answer": text or texts}], all in one
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tasks.errors import InputError
-from tasks.evaluation.annotations import read_text
+from tasks.evaluation.annotations import parsed, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def read_candidates(path: str) -> list[str]:
 
 def _json(path: str) -> Any:
     try:
-        return json.loads(read_text(path))
+        return parsed(read_text(path))
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error!s:.80})") from error
 

@@ -2,12 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tasks.errors import InputError
-from tasks.evaluation.annotations import read_text
+from tasks.evaluation.annotations import parsed, read_text
 
 
 def read_table(path: str, of: str) -> list[Mapping[str, Any]]:
@@ -20,7 +19,7 @@ def read_table(path: str, of: str) -> list[Mapping[str, Any]]:
     Raises:
         InputError: it cannot be read, or is no table.
     """
-    content = read_text(path).lstrip("\ufeff")
+    content = read_text(path)
     try:
         found = _rows(content)
     except (ValueError, csv.Error) as error:
@@ -33,8 +32,8 @@ def read_table(path: str, of: str) -> list[Mapping[str, Any]]:
 
 def _rows(content: str) -> list[Any]:
     if content.lstrip().startswith("["):
-        return list(json.loads(content))
+        return list(parsed(content))
     if content.lstrip().startswith("{"):
-        return [json.loads(line) for line in content.split("\n") if line.strip()]
+        return [parsed(line) for line in content.split("\n") if line.strip()]
     mark = "\t" if "\t" in content.split("\n", 1)[0] else ","
     return list(csv.DictReader(io.StringIO(content), delimiter=mark))

@@ -6,7 +6,6 @@ frames in a row (ITM) for the best k. The annotations are BLIP's for MSR-VTT: JS
 of {"clip_name" or "video", "caption": text or texts}.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from models.preprocessing import pixels_for
 from tasks.bounds import at_least
 from tasks.checkpoints import LoadedModel
 from tasks.errors import InputError
-from tasks.evaluation.annotations import read_text
+from tasks.evaluation.annotations import parsed, read_text
 from tasks.evaluation.gallery import Gallery, gallery_of
 from tasks.evaluation.leakage import checked_leakage, prints_of
 from tasks.evaluation.report import EvaluationReport, read_report, write_report
@@ -130,8 +129,8 @@ def read_clips(path: str, max_videos: int = 0) -> dict[str, list[str]]:
     content = read_text(path)
     try:
         is_list = content.lstrip().startswith("[")
-        lines = [line for line in content.splitlines() if line.strip()]
-        listed = json.loads(content) if is_list else [json.loads(line) for line in lines]
+        lines = [line for line in content.split("\n") if line.strip()]
+        listed = parsed(content) if is_list else [parsed(line) for line in lines]
         found: dict[str, list[str]] = {}
         for one in listed:
             said = one["caption"]

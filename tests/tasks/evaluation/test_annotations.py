@@ -4,6 +4,7 @@ The files written here have the layouts, field by field, in which COCO, Karpathy
 Flickr30k were published.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,55 @@ def test_a_picture_is_found_by_its_whole_name_or_its_last_part(tmp_path: Path) -
         file_prints(folder, found[:1])
     with pytest.raises(InputError, match="no folder of pictures"):
         open_folder(str(tmp_path / "none"))
+
+
+def coco(images: list[object], annotations: list[object]) -> str:
+    return json.dumps({"images": images, "annotations": annotations})
+
+
+ONE: list[object] = [{"id": 1, "file_name": "a.jpg"}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "null",
+        "[null]",
+        "[" * 100_000,
+        '{"images": [{"id": 1, "file_name": "a.jp',
+        coco(ONE, [{"image_id": 1, "caption": None}]),
+        coco(ONE, [{"image_id": 1, "caption": 7}]),
+        coco(ONE, [{"image_id": 1, "caption": ["a"]}]),
+        coco(ONE, [{"image_id": "1", "caption": "a cat"}]),
+        coco([{"id": 1, "file_name": None}], [{"image_id": 1, "caption": "a cat"}]),
+        coco([{"id": [1], "file_name": "a.jpg"}], [{"image_id": 1, "caption": "a cat"}]),
+        # Of two pictures with one id nobody knows which a caption is of.
+        coco([*ONE, {"id": 1, "file_name": "b.jpg"}], [{"image_id": 1, "caption": "a cat"}]),
+        '[{"image": 5, "caption": "a cat"}]',
+        '[{"image": "a.jpg", "caption": {"x": 1}}]',
+        '[{"image": "a.jpg", "caption": [null]}]',
+        '{"images": [{"filename": 3, "split": "test", "sentences": [{"raw": "a"}]}]}',
+    ],
+    ids=lambda content: content[:60] or "empty",
+)
+def test_a_malformed_file_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError) as said:
+        read_annotations(written(tmp_path, "captions.json", content))
+    assert len(str(said.value).splitlines()) == 1
+
+
+def test_a_file_is_read_whatever_ends_its_lines_or_begins_it(tmp_path: Path) -> None:
+    marked = "\ufeff" + coco(ONE, [{"image_id": 1, "caption": "a cat"}])
+    (one,) = read_annotations(written(tmp_path, "marked.json", marked))
+    assert one.texts == ("a cat",)
+    lines = "a.jpg#0\ta \u2028cat\r\n\r\nb.jpg#0\ttwo\x85dogs\r\n"
+    found = read_annotations(written(tmp_path, "lines.token", lines))
+    assert [one.texts for one in found] == [("a \u2028cat",), ("two\x85dogs",)]
+
+
+def test_a_picture_is_not_looked_for_outside_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"not in .*own, such as \.\./secret\.jpg"):
+        file_pictures(open_folder(str(tmp_path / "own")), [("../secret.jpg", "")])
