@@ -4,6 +4,7 @@ Killed with kill -9 in the second round, they end in the same bytes. The models 
 there are: what is shown is who is made out of what, not that anything is learnt.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -67,7 +68,11 @@ def begin(lake: Lake, home: Path) -> subprocess.Popen[str]:
 def run(lake: Lake, home: Path) -> str:
     """Take the rounds to their end and return the table that was printed."""
     process = begin(lake, home)
-    told, warned = process.communicate(timeout=300)
+    try:
+        told, warned = process.communicate(timeout=900)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, warned
     return told
 
@@ -80,7 +85,8 @@ def kill_in_the_second_round(lake: Lake, home: Path) -> None:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.002)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
