@@ -1,71 +1,157 @@
 """Random draws of units, made in place: the greater part of what Gibbs sampling costs beside GEMM.
 
-Every function takes the tensor that says how to draw and writes the draws over it.
+Functions whose name ends in an underscore write draws over the tensor that says how to draw.
+
+On a CPU numbers in float32 take a byte each, where `rand` and `randn` take four. What follows the
+byte is read from a table of evenly spread numbers in random order, from a fresh place and by a
+fresh stride: a probability is met to 1e-7, and two draws depend on each other only where the same
+number of the table and the same byte decide for both.
+
+More than `PIECE` bytes come in groups of rows: group (i, j) takes A_i xor B_j of fresh A and B. All
+bytes of a row are independent, and so are those of any three rows: every chain is right by itself,
+and means over chains vary as they should, for a sixth of the bytes.
 """
 
 import functools
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 DEEP = -30.0  # beyond it a normal's lower tail leaves float64
-PIECE = 2**16  # units whose every intermediate result stays in a core's cache
+ROWS = 1024  # of one set of A and B
+ACROSS, DOWN = 32, 8  # B's and A's at most
+PIECE = 2**17  # units whose every intermediate result stays in a core's cache
 TABLE = 2**17
+STRIDES = 32
+WIDEST = TABLE - 2 * STRIDES * ROWS  # a row that fits into the table, wherever it starts
 TABLE_SEED = 8
 
 
-def coins_(probability: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn probabilities, of any shape, into draws of 0 or 1.
+# Below about -88 probabilities are denormal numbers in float32, with which a matrix product takes
+# ten times as long; this one is 4e-18.
+LEAST_PULL = -40.0
 
-    On a CPU float32 takes eight fresh bits a unit, a fifth of what `rand` costs. The bits below
-    them come from a table of evenly spread numbers in random order, read from a fresh place in each
-    call: a unit's probability is met to 1e-7, and its draws depend on others' only where one
-    number of the table decides for both, that is by less than 1e-5 in one of 100,000 pairs.
+
+def coins_(pull: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn log odds (N, U) into draws of 0 or 1."""
+    return _tossed(pull, pull, generator)
+
+
+def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn log odds (N, U) into probabilities, and return draws of 0 or 1 by them."""
+    return _tossed(pull, torch.empty_like(pull), generator)
+
+
+def _tossed(pull: Tensor, out: Tensor, generator: torch.Generator) -> Tensor:
+    if not _takes_bytes(pull):
+        pull.clamp_(min=LEAST_PULL).sigmoid_()
+        return torch.gt(pull, _uniform(pull, generator), out=out)
+    width, table = pull.shape[1], _table(-1.0)
+    for given, drawn in zip(pull.split(ROWS), out.split(ROWS), strict=True):
+        source = Bytes(len(given), width, generator)
+        spare = torch.empty(source.together, width)
+        pieces = given.split(source.together), drawn.split(source.together)
+        for byte, place, some, coin in zip(source, source.places, *pieces, strict=True):
+            high = spare[: len(some)].copy_(byte)
+            if out is not pull:
+                some.clamp_(min=LEAST_PULL)
+            some.sigmoid_()
+            low = table.as_strided(some.shape, (source.stride, 1), place)
+            # high + low is uniform on (0, 256): the unit is on where that is below 256 p.
+            torch.add(low, some, alpha=256.0, out=coin)
+            coin.gt_(high)
+    return out
+
+
+def normals_(mean: Tensor, generator: torch.Generator) -> Tensor:
+    """Add normal noise of variance 1 to means (N, U), two by the angle and the radius of one point.
+
+    Box and Muller (1958).
     """
-    if probability.dtype != torch.float32 or probability.is_cuda:
-        return probability.gt_(_uniform(probability, generator))
-    for piece in torch.split(probability.view(-1), PIECE):
-        _toss_(piece, generator)
-    return probability
+    if not _takes_bytes(mean):
+        return mean.add_(torch.empty_like(mean).normal_(generator=generator))
+    pairs = -(-mean.shape[1] // 2)
+    turn = 2 * math.pi / 256
+    angles, radii = _table(turn), _table(1 / 256)
+    for rows in mean.split(ROWS):
+        source = Bytes(len(rows), 2 * pairs, generator)
+        spare = torch.empty(3, source.together, pairs)
+        pieces = rows.split(source.together)
+        for byte, place, some in zip(source, source.places, pieces, strict=True):
+            angle, radius, high = spare[:, : len(some)]
+            shape, strides = (len(some), pairs), (source.stride, 1)
+            high.copy_(byte[:, :pairs])
+            torch.add(angles.as_strided(shape, strides, place), high, alpha=turn, out=angle)
+            high.copy_(byte[:, pairs:])
+            low = radii.as_strided(shape, strides, place + pairs)
+            torch.add(low, high, alpha=1 / 256, out=radius)
+            radius.log_().mul_(-2).sqrt_()
+            first, second = some[:, :pairs], some[:, pairs:]
+            first.addcmul_(radius, torch.cos(angle, out=high))
+            second.addcmul_(radius[:, : second.shape[1]], angle.sin_()[:, : second.shape[1]])
+    return mean
 
 
-def logistic_coins_(pull: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn log odds into draws of 0 or 1, as `coins_` does their sigmoids."""
-    if pull.dtype != torch.float32 or pull.is_cuda:
-        return coins_(pull.sigmoid_(), generator)
-    for piece in torch.split(pull.view(-1), PIECE):
-        _toss_(piece.sigmoid_(), generator)
-    return pull
+def _takes_bytes(rows: Tensor) -> bool:
+    fits = rows.dim() == 2 and rows.shape[1] < WIDEST
+    return fits and rows.dtype == torch.float32 and not rows.is_cuda
 
 
-def _toss_(probability: Tensor, generator: torch.Generator) -> None:
-    """Toss a piece of at most `PIECE` coins of float32 on a CPU."""
-    count = len(probability)
-    words = torch.empty((count + 7) // 8, dtype=torch.int64)
-    words.random_(-(2**63), None, generator=generator)
-    high = words.view(torch.int8)[:count]  # -128 ... 127
-    at = int(torch.randint(TABLE, (1,), generator=generator))
-    # high + 128 + low is uniform on [0, 256): the unit is on where that is below 256 p.
-    torch.add(_lows()[at : at + count], probability, alpha=256.0, out=probability)
-    probability.gt_(high.float())
+class Bytes:
+    """Bytes (N, U) for at most `ROWS` rows, yielded some rows at a time into one place.
+
+    Attributes:
+        together: how many rows are yielded at a time.
+        places: where each time's first row finds what follows its bytes in the table.
+        stride: of the table from row to row.
+    """
+
+    def __init__(self, rows: int, width: int, generator: torch.Generator) -> None:
+        self._rows, self._width = rows, width
+        self._theirs: Tensor | None = None
+        start, extra = torch.randint(TABLE, (2,), generator=generator).tolist()
+        if rows * width <= PIECE:
+            self._ours = _fresh(1, -(-rows * width // 8), generator)
+            self.together, self.stride, self.places = rows, width, [start]
+            return
+        most = min(DOWN, -(-rows * width // PIECE))
+        each = -(-rows // (ACROSS * most))
+        across = min(ACROSS, -(-rows // each))
+        self.together = each * across
+        down = -(-rows // self.together)
+        fresh = _fresh(down + across, each * -(-width // 8), generator)
+        self._ours, self._theirs = fresh[:down], fresh[down:]
+        self.stride = STRIDES + extra % STRIDES
+        self.places = [start + number * self.together * self.stride for number in range(down)]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._theirs is None:
+            count = self._rows * self._width
+            yield self._ours.view(torch.uint8).view(-1)[:count].view(self._rows, self._width)
+            return
+        mixed = torch.empty_like(self._theirs)
+        view = mixed.view(torch.uint8).view(self.together, -1)[:, : self._width]
+        left = self._rows
+        for ours in self._ours:
+            torch.bitwise_xor(ours, self._theirs, out=mixed)
+            yield view if left >= self.together else view[:left]
+            left -= self.together
+
+
+def _fresh(rows: int, words: int, generator: torch.Generator) -> Tensor:
+    """Return words of 8 random bytes, int64 (rows, words)."""
+    return torch.empty(rows, words, dtype=torch.int64).random_(-(2**63), None, generator=generator)
 
 
 @functools.cache
-def _lows() -> Tensor:
-    """-128 - low for `TABLE` numbers low, evenly spread over [0, 1), twice over."""
+def _table(scale: float) -> Tensor:
+    """`TABLE` numbers in random order, evenly spread from 0 to `scale`, twice over."""
     order = torch.randperm(TABLE, generator=torch.Generator().manual_seed(TABLE_SEED))
-    # Above -129 after rounding: a probability of 1 has to be above all that is drawn.
-    return (-128 - (order.double() + 0.5) / TABLE).float().clamp_(min=-128.99998).repeat(2)
-
-
-def normals_(mean: Tensor, deviation: Tensor | float, generator: torch.Generator) -> Tensor:
-    """Add normal noise of this standard deviation (U,) to means (N, U)."""
-    if isinstance(deviation, Tensor):
-        return mean.addcmul_(torch.empty_like(mean).normal_(generator=generator), deviation)
-    for piece in torch.split(mean.view(-1), mean.numel() if mean.is_cuda else PIECE):
-        piece.add_(torch.empty_like(piece).normal_(generator=generator), alpha=deviation)
-    return mean
+    # Below 1 after rounding, also as what follows a byte of 255.
+    spread = ((order.double() + 0.5) / TABLE).clamp_(max=1 - 2**-15)
+    return (scale * spread).float().repeat(2)
 
 
 def positives_(pull: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ gradient needs the sum over rows of v_i (W h)_i, which is (W * (v' h))_i. summed
 the product that W's own gradient is made of.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -15,14 +15,22 @@ from torch import Tensor
 from models.rbm.machine import RBM
 
 OFFSET_RATE = 0.01
+SQUARED_AT_ONCE = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Phase:
-    """Rows (N, V) and the means of their hiddens (N, H)."""
+    """Rows (N, V) and the means of their hiddens (N, H), and the means of both over rows."""
 
     visible: Tensor
     hidden: Tensor
+    mean_visible: Tensor = field(init=False)
+    mean_hidden: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Not mean(0): products with a vector take two thirds of its time.
+        share = self.visible.new_full((len(self.visible),), 1 / len(self.visible))
+        self.mean_visible, self.mean_hidden = share @ self.visible, share @ self.hidden
 
 
 @dataclass(slots=True)
@@ -34,7 +42,7 @@ class Offsets:
 
     def follow(self, ours: Phase) -> tuple[Tensor, Tensor]:
         """Move toward the means of this batch, starting at the first's, and return both."""
-        means = ours.visible.mean(0), ours.hidden.mean(0)
+        means = ours.mean_visible, ours.mean_hidden
         if self.visible is None or self.hidden is None:
             self.visible, self.hidden = means
         else:
@@ -60,19 +68,21 @@ def gradients(
         offsets: about which coordinates are centred, (V,) and (H,); none for plain ones.
         variances: whether Gaussian visibles' are wanted; they are taken in plain coordinates.
     """
-    visible = ours.visible.mean(0) - theirs.visible.mean(0)
-    hidden = ours.hidden.mean(0) - theirs.hidden.mean(0)
-    outer = torch.mm(ours.visible.T, ours.hidden).div_(len(ours.visible))
+    visible = ours.mean_visible - theirs.mean_visible
+    hidden = ours.mean_hidden - theirs.mean_hidden
+    share = 1 / len(ours.visible)
+    outer = torch.addmm(machine.weight, ours.visible.T, ours.hidden, beta=0, alpha=share)
     outer.addmm_(theirs.visible.T, theirs.hidden, alpha=-1 / len(theirs.visible))
     found = {"weight": outer, "vbias": visible, "hbias": hidden}
     if machine.visible == "gaussian":
         precision = machine.precision()
         if variances:
             squares = _squares(machine, ours) - _squares(machine, theirs)
-            found["log_var"] = precision * (squares - (machine.weight * outer).sum(1))
+            found["log_var"] = precision * (squares - torch.linalg.vecdot(machine.weight, outer))
         found["vbias"] = precision * visible
     if offsets is not None:
-        outer.addr_(offsets[0], hidden, alpha=-1).addr_(visible, offsets[1], alpha=-1)
+        columns = torch.stack([offsets[0], visible], 1)
+        outer.addmm_(columns, torch.stack([hidden, offsets[1]]), alpha=-1)
     if machine.visible == "gaussian":
         outer.mul_(precision[:, None])
     if offsets is not None:
@@ -83,5 +93,7 @@ def gradients(
 
 def _squares(machine: RBM, phase: Phase) -> Tensor:
     """Mean over rows of (v - b)^2 / 2, less b^2 / 2, which both phases share, (V,)."""
-    squares = torch.linalg.vector_norm(phase.visible, dim=0).square_() / len(phase.visible)
-    return squares / 2 - machine.vbias * phase.visible.mean(0)
+    # A few rows at a time, whose squares stay in a core's cache.
+    pieces = phase.visible.split(len(phase.visible) if phase.visible.is_cuda else SQUARED_AT_ONCE)
+    squares = sum((piece.square().sum(0) for piece in pieces), torch.zeros_like(machine.vbias))
+    return squares / (2 * len(phase.visible)) - machine.vbias * phase.mean_visible

@@ -11,18 +11,16 @@ add h' h / 2. W is `weight`, b `vbias`, c `hbias`. Every random draw takes a gen
 depends on how rows are batched.
 """
 
-import math
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from models.rbm.rows import constant_columns, screened
+from models.rbm.starting import start
 from models.rbm.units import Hidden, Visible, hidden_units, visible_units
 
 # Rows that sweep together: enough for products to run at their full rate and to read W seldom.
 ROWS_AT_ONCE = 1024
-LOG_VAR_RANGE = (-5.0, 3.0)
 
 
 class RBM(nn.Module):
@@ -45,6 +43,9 @@ class RBM(nn.Module):
         super().__init__()
         if n_visible < 1 or n_hidden < 1:
             raise ValueError(f"a machine has 1 unit or more a side, not {n_visible} x {n_hidden}")
+        if dtype not in (torch.float32, torch.float64):
+            # In half precision updates of 1e-5 vanish.
+            raise ValueError(f"a machine is of float32 or float64, not of {dtype}")
         self.visibles = visible_units(visible, categories)
         self.hiddens = hidden_units(hidden)
         if categories and n_visible % categories:
@@ -84,6 +85,7 @@ class RBM(nn.Module):
         """H."""
         return self.weight.shape[1]
 
+    @torch.no_grad()
     def initialise(self, rows: Tensor, generator: torch.Generator) -> None:
         """Start from data: a zero start is a saddle on whitened data, and nothing is learnt there.
 
@@ -98,39 +100,7 @@ class RBM(nn.Module):
         Raises:
             ValueError: no machine of this kind can learn from these rows.
         """
-        rows = screened(rows, self.visible, self.n_visible, categories=self.categories).rows
-        rows = rows.to(self.weight.dtype)
-        if self.visible != "gaussian":
-            # Of 0.01 a small machine takes thousands of updates to leave the saddle at 0.
-            size = max(0.01, 1 / math.sqrt(self.n_visible + self.n_hidden))
-            self.weight.copy_(size * torch.empty_like(self.weight).normal_(generator=generator))
-            mean = rows.mean(0).clamp(1e-3, 1 - 1e-3)
-            self.vbias.copy_(torch.log(mean / (1 - mean) if self.visible == "bernoulli" else mean))
-            return
-        self._start_from_moments(rows)
-        chosen = self._picked(rows, self.n_hidden, generator)
-        self.weight.copy_(0.5 * (chosen - self.vbias).T)
-        if self.hidden == "bernoulli":
-            some = self._picked(rows, 2000, generator)
-            self.hbias.copy_(-torch.quantile(self.field(some), 0.9, dim=0))
-        else:
-            # From 1 on the density has no finite integral.
-            self.weight.mul_(0.5 / max(self.gain(), 0.5))
-
-    def _start_from_moments(self, rows: Tensor) -> None:
-        self.vbias.copy_(rows.mean(0))
-        variance = rows.var(0, correction=0)
-        variance = torch.where(constant_columns(rows), torch.ones_like(variance), variance)
-        low, high = float(variance.min()), float(variance.max())
-        if not LOG_VAR_RANGE[0] < math.log(low) <= math.log(high) < LOG_VAR_RANGE[1]:
-            raise ValueError(
-                f"columns have variances from {low:.3g} to {high:.3g}; standardise or whiten them"
-            )
-        self.log_var.copy_(torch.log(variance))
-
-    def _picked(self, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        at = torch.randint(len(rows), (count,), generator=generator, device=generator.device)
-        return rows[at.to(rows.device)]
+        start(self, rows, generator)
 
     def gain(self) -> float:
         """The largest singular value of S^-1/2 W.
@@ -212,10 +182,12 @@ class RBM(nn.Module):
         """E[v | E[h | v]], (N, V)."""
         return self.mean_visible(self.transform(visible))
 
+    @torch.no_grad()
     def sample_hidden(self, visible: Tensor, generator: torch.Generator) -> Tensor:
         """Draw h given v, (N, H)."""
         return self.hiddens.draw_(self.pull_on_hidden(self._checked(visible)), generator)
 
+    @torch.no_grad()
     def sample_visible(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
         """Draw v given h, (N, V)."""
         pull = torch.addmm(self.vbias, hidden, self.weight.T)
@@ -226,6 +198,7 @@ class RBM(nn.Module):
         """Take `steps` sweeps v -> h -> v' from (N, V)."""
         return self._walked(self._checked(visible), generator, steps, None)
 
+    @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator, sweeps: int = 1000) -> Tensor:
         """Draw (count, V) by Gibbs sampling from the machine without weights."""
         pull = self.vbias.expand(count, -1).clone()
@@ -257,18 +230,21 @@ class RBM(nn.Module):
     def _walked(
         self, visible: Tensor, generator: torch.Generator, steps: int, observed: Tensor | None
     ) -> Tensor:
+        if steps < 0:
+            raise ValueError(f"chains take 0 sweeps or more, not {steps}")
         weight, vbias, deviation = self.in_units_of_sigma()
-        walked = visible.clone() if deviation is None else visible / deviation
-        start = walked if observed is None else walked.clone()
+        start = visible if deviation is None else visible / deviation
+        walked = start.new_empty(start.shape) if steps else start.clone()
         for rows, given in zip(self.cached(walked), self.cached(start), strict=True):
-            hidden = rows.new_empty(len(rows), self.n_hidden)
+            hidden, now = rows.new_empty(len(rows), self.n_hidden), given
             for _ in range(steps):
-                torch.addmm(self.hbias, rows, weight, out=hidden)
+                torch.addmm(self.hbias, now, weight, out=hidden)
                 self.hiddens.draw_(hidden, generator)
                 torch.addmm(vbias, hidden, weight.T, out=rows)
                 self.visibles.draw_(rows, None, generator)
                 if observed is not None:
                     rows.copy_(torch.where(observed, given, rows))
+                now = rows
         if deviation is not None:
             walked.mul_(deviation)
         return walked if observed is None else torch.where(observed, visible, walked)
@@ -292,6 +268,8 @@ class RBM(nn.Module):
         return visible * self.precision() if self.visible == "gaussian" else visible
 
     def _checked(self, visible: Tensor) -> Tensor:
+        if visible.dim() != 2:
+            raise ValueError(f"visible is (N, {self.n_visible}), not {tuple(visible.shape)}")
         if visible.shape[-1] != self.n_visible:
             raise ValueError(
                 f"visible has {visible.shape[-1]} units, this machine has {self.n_visible}; "

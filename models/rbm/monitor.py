@@ -9,8 +9,9 @@ import math
 import torch
 from torch import Tensor
 
-from models.rbm.machine import LOG_VAR_RANGE, RBM
+from models.rbm.machine import RBM
 from models.rbm.pseudo_likelihood import pseudo_log_likelihood, pseudo_log_likelihood_per_unit
+from models.rbm.starting import LOG_VAR_RANGE
 
 HARDLY = 1e-3  # a hidden unit this rarely active is off
 APART = 0.25  # standardised distance of moments beyond which chains have not mixed

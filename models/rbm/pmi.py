@@ -92,7 +92,7 @@ class JointMachine:
         seen = self.hbias + rows @ own_push
         drawn = rest.solved
         for _ in range(sweeps):
-            hidden = coins_(torch.sigmoid(seen + drawn @ other_push), generator)
+            hidden = coins_(seen + drawn @ other_push, generator)
             noise = torch.empty_like(drawn).normal_(generator=generator)
             # Of covariance (C C')^-1 with C the factor of the precision.
             spread = torch.linalg.solve_triangular(rest.factor.T, noise.T, upper=True).T

@@ -25,7 +25,13 @@ class Screened:
 
 
 def screened(
-    rows: Tensor, visible: str, width: int, *, categories: int = 0, on_bad: OnBad = "raise"
+    rows: Tensor,
+    visible: str,
+    width: int,
+    *,
+    categories: int = 0,
+    on_bad: OnBad = "raise",
+    like: Tensor | None = None,
 ) -> Screened:
     """Return the rows that a machine of this kind and width can learn from.
 
@@ -36,11 +42,15 @@ def screened(
         categories: of softmax groups.
         on_bad: "drop" leaves out rows that hold NaN or infinite values; values of the wrong kind
             mean that the whole table is something else, and are refused either way.
+        like: whose dtype and device rows are taken to first; what is beyond float32's range is
+            infinite there.
 
     Raises:
         ValueError: no rows, another width or dtype, or values that cannot be learnt from.
     """
     _refuse_other_shape(rows, width)
+    if like is not None:
+        rows = rows.detach().to(like)
     low, high = (float(end) for end in torch.aminmax(rows))  # NaN comes through
     dropped: tuple[int, ...] = ()
     if not abs(low) + abs(high) < float("inf"):
@@ -87,7 +97,7 @@ def _refuse_other_shape(rows: object, width: int) -> None:
 
 
 def _refuse_partial_groups(rows: Tensor, categories: int) -> None:
-    total = rows.view(len(rows), -1, categories).sum(-1)
+    total = rows.reshape(len(rows), -1, categories).sum(-1)
     bad = ((total - 1).abs() > ONE_HOT_WITHIN).any(-1)
     if bool(bad.any()):
         raise ValueError(

@@ -56,14 +56,13 @@ class Chains:
         """
         beta = self._betas() if self.temperatures > 1 else None
         if self.hidden is None:
-            pulled = machine.field(self.visible)
-            self.hidden = machine.hiddens.draw_(_pull_(machine, pulled, beta), generator)
-        self.visible, pulled = walk(machine, self.hidden, generator, k, beta, self.base)
+            pull = machine.pull_on_hidden(self.visible)
+            self.hidden = machine.hiddens.draw_(_tempered_(pull, beta), generator)
+        self.visible, pull = walk(machine, self.hidden, generator, k, beta, self.base)
         if beta is not None:
-            self._exchange(machine, pulled, beta, generator)
-        _pull_(machine, pulled, beta)
+            self._exchange(machine, pull, beta, generator)
         coldest = self.coldest
-        mean, self.hidden = machine.hiddens.mean_and_draw_(pulled, generator)
+        mean, self.hidden = machine.hiddens.mean_and_draw_(_tempered_(pull, beta), generator)
         return coldest, mean[-len(coldest) :]
 
     def _betas(self) -> Tensor:
@@ -73,16 +72,16 @@ class Chains:
         return ladder.repeat_interleave(each)[:, None].to(self.visible.device)
 
     def _exchange(
-        self, machine: RBM, pulled: Tensor, beta: Tensor, generator: torch.Generator
+        self, machine: RBM, pull: Tensor, beta: Tensor, generator: torch.Generator
     ) -> None:
         """Offer every other pair of neighbours to exchange states, chain by chain."""
-        states, fields, betas = (
+        states, pulls, betas = (
             whole.view(self.temperatures, -1, whole.shape[1])
-            for whole in (self.visible, pulled, beta)
+            for whole in (self.visible, pull, beta)
         )
         for hot, cold in list(pairwise(range(self.temperatures)))[self.rounds % 2 :: 2]:
             gain = sum(
-                sign * self._log_weight(machine, states[whose], fields[whose], betas[at])
+                sign * self._log_weight(machine, states[whose], pulls[whose], betas[at])
                 for sign, at, whose in (
                     (1, hot, cold),
                     (1, cold, hot),
@@ -95,7 +94,7 @@ class Chains:
                 chance.shape, generator=generator, dtype=chance.dtype, device=chance.device
             )
             taken = uniform < chance
-            for pair in (states, fields):
+            for pair in (states, pulls):
                 kept = pair[hot].clone()
                 pair[hot] = torch.where(taken[:, None], pair[cold], kept)
                 pair[cold] = torch.where(taken[:, None], kept, pair[cold])
@@ -103,10 +102,10 @@ class Chains:
             self.exchanges[hot].mul_(EXCHANGE_MEMORY).add_((1 - EXCHANGE_MEMORY) * share)
         self.rounds += 1
 
-    def _log_weight(self, machine: RBM, visible: Tensor, pulled: Tensor, beta: Tensor) -> Tensor:
+    def _log_weight(self, machine: RBM, visible: Tensor, pull: Tensor, beta: Tensor) -> Tensor:
         """Log p(v) at a temperature, (M,), but for what does not change with it."""
         beyond = machine.scaled(visible) @ (machine.vbias - self.base)
-        hidden = machine.hiddens.log_integral(beta * (pulled + machine.hbias)).sum(-1)
+        hidden = machine.hiddens.log_integral(beta * pull).sum(-1)
         return beta[:, 0] * beyond + hidden
 
 
@@ -122,31 +121,32 @@ def walk(
     """Take k sweeps h -> v from hiddens (N, H), at temperatures `beta` (N, 1) about `base` (V,).
 
     Returns:
-        The last visibles (N, V) and W' S^-1 v of them (N, H).
+        The last visibles (N, V) and all that they and the biases pull the hiddens by at full
+        temperature, c + W' S^-1 v (N, H).
     """
     visible = hidden.new_empty(len(hidden), machine.n_visible)
-    pulled = hidden.clone()
+    pull = torch.empty_like(hidden)
     weight, vbias, deviation = machine.in_units_of_sigma()
     if base is not None and deviation is not None:
         base = base / deviation
     place = 0
-    for rows, on in zip(machine.cached(visible), machine.cached(pulled), strict=True):
+    split = (machine.cached(whole) for whole in (visible, pull, hidden))
+    for rows, on, now in zip(*split, strict=True):
         scale = None if beta is None else beta[place : place + len(rows)]
         place += len(rows)
         for sweep in range(k):
             if sweep:
-                machine.hiddens.draw_(_pull_(machine, on, scale), generator)
-            torch.addmm(vbias, on, weight.T, out=rows)
+                now = machine.hiddens.draw_(_tempered_(on, scale), generator)
+            torch.addmm(vbias, now, weight.T, out=rows)
             if scale is not None and base is not None:
                 rows.sub_(base).mul_(scale).add_(base)
             machine.visibles.draw_(rows, None, generator)
-            torch.mm(rows, weight, out=on)
+            torch.addmm(machine.hbias, rows, weight, out=on)
         if deviation is not None:
             rows.mul_(deviation)
-    return visible, pulled
+    return visible, pull
 
 
-def _pull_(machine: RBM, pulled: Tensor, beta: Tensor | None) -> Tensor:
-    """Turn W' S^-1 v into all that acts on the hiddens, in place."""
-    pulled.add_(machine.hbias)
-    return pulled if beta is None else pulled.mul_(beta)
+def _tempered_(pull: Tensor, beta: Tensor | None) -> Tensor:
+    """Scale in place by each chain's temperature (N, 1)."""
+    return pull if beta is None else pull.mul_(beta)

@@ -1,5 +1,6 @@
 """How a machine learns, with the defaults that were found best for each kind of visible units."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -51,9 +52,7 @@ class Training:
     on_bad: OnBad = "raise"
 
     def __post_init__(self) -> None:
-        for name in ("k", "chains", "updates", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is above 0, not {getattr(self, name)}")
+        self._refuse_impossible_sizes()
         self._refuse_unknown_words()
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum lies from 0 up to 1, not {self.momentum}")
@@ -68,6 +67,14 @@ class Training:
             )
         if self.weight_decay < 0 or self.sparsity_cost < 0:
             raise ValueError("weight_decay and sparsity_cost are 0 or more")
+
+    def _refuse_impossible_sizes(self) -> None:
+        for name in ("k", "chains", "updates"):
+            count = getattr(self, name)
+            if not (count > 0 and count == int(count)):
+                raise ValueError(f"{name} is above 0 and whole, not {count}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is above 0 and finite, not {self.learning_rate}")
 
     def _refuse_unknown_words(self) -> None:
         for name, allowed in (
@@ -88,7 +95,9 @@ class Training:
             optimiser="sgd",
             learning_rate=0.05,
             final_share=0.01,
-            # On 3,000 updates of MNIST with 16 hidden units 11 nats better than none.
+            # Of 0, 0.5 and 0.8 the one that serves both: on 3,000 updates of MNIST with 16 hidden
+            # units 6 nats better than none on digits held out, where 0.8 makes Bars-and-Stripes
+            # lose up to 0.9 nats on the way.
             momentum=0.0 if changes.get("optimiser") == "adam" else 0.8,
             weight_decay=2e-4,
             centring=True,

@@ -1,10 +1,11 @@
 """How gradients become steps: Adam, or plain ascent with momentum."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -25,22 +26,29 @@ class Steps:
     first: dict[str, Tensor] = field(default_factory=dict)
     second: dict[str, Tensor] = field(default_factory=dict)
 
-    def take(
-        self, parameter: nn.Parameter, name: str, gradient: Tensor, rate: float, at: int
-    ) -> Tensor:
-        """Move a parameter uphill and return what `rate` scaled; `at` counts updates from 1."""
-        if self.optimiser == "adam":
-            gradient = self._adam(name, gradient, at)
-        elif self.momentum:
-            velocity = self.first.setdefault(name, torch.zeros_like(gradient))
-            gradient = velocity.mul_(self.momentum).add_(gradient)
-        parameter.add_(gradient, alpha=rate)
-        return gradient
+    def direction(self, name: str, gradient: Tensor, at: int) -> tuple[Tensor, float]:
+        """Return where a parameter goes, and what that is multiplied by besides the rate.
 
-    def _adam(self, name: str, gradient: Tensor, at: int) -> Tensor:
-        first = self.first.setdefault(name, torch.zeros_like(gradient))
-        second = self.second.setdefault(name, torch.zeros_like(gradient))
+        `at` counts updates from 1.
+        """
+        if self.optimiser == "adam":
+            return self._adam(name, gradient, at)
+        if self.momentum:
+            velocity = self._kept(self.first, name, gradient)
+            gradient = torch.add(gradient, velocity, alpha=self.momentum, out=velocity)
+        return gradient, 1.0
+
+    def _adam(self, name: str, gradient: Tensor, at: int) -> tuple[Tensor, float]:
+        first = self._kept(self.first, name, gradient)
+        second = self._kept(self.second, name, gradient)
         first.lerp_(gradient, 1 - BETA1)
         second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        spread = torch.sqrt(second / (1 - BETA2**at)).add_(EPSILON)
-        return first.div(1 - BETA1**at).div_(spread)
+        unbiased = math.sqrt(1 - BETA2**at)
+        spread = torch.sqrt(second).add_(EPSILON * unbiased)
+        return torch.div(first, spread, out=spread), unbiased / (1 - BETA1**at)
+
+    @staticmethod
+    def _kept(memory: dict[str, Tensor], name: str, like: Tensor) -> Tensor:
+        if name not in memory:
+            memory[name] = torch.zeros_like(like)
+        return memory[name]

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor
 
 from models.rbm.gradient import Offsets, Phase, gradients
-from models.rbm.machine import LOG_VAR_RANGE, RBM
+from models.rbm.machine import RBM
+from models.rbm.memory import Seen, restore, state_of
 from models.rbm.monitor import trouble_of
 from models.rbm.rows import constant_columns, screened
 from models.rbm.sampling import Chains, walk
 from models.rbm.settings import Training
+from models.rbm.starting import LOG_VAR_RANGE
 from models.rbm.steps import Steps
 
 VARIANCE_RATE = 0.1  # the variances learn slower: their gradient is the noisiest
 ACTIVITY_RATE = 0.05
 CLIP_NORM = 10.0
 MOST_DROPPED = 0.01
-NAMES = ("weight", "vbias", "hbias", "log_var")
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,6 @@ class Step:
     update_ratio: float
     rows: int
     dropped: int
-
-
-@dataclass(slots=True)
-class Seen:
-    """How many rows were offered and left out so far."""
-
-    rows: int = 0
-    dropped: int = 0
 
 
 class Learner:
@@ -85,6 +78,7 @@ class Learner:
         self._last_change = 0.0
 
     @classmethod
+    @torch.no_grad()
     def begin(cls, machine: RBM, rows: Tensor, how: Training, seed: int = 0) -> Self:
         """Start a machine and its chains from data.
 
@@ -104,7 +98,8 @@ class Learner:
             machine.n_visible,
             categories=machine.categories,
             on_bad=how.on_bad,
-        ).rows.to(machine.weight)
+            like=machine.weight,
+        ).rows
         still = constant_columns(rows)
         if bool(still.all()):
             raise ValueError("all columns are constant: nothing can be learnt")
@@ -139,6 +134,7 @@ class Learner:
             machine.n_visible,
             categories=machine.categories,
             on_bad=self.how.on_bad,
+            like=machine.weight,
         )
         self.seen.rows += len(rows)
         self.seen.dropped += len(good.dropped)
@@ -148,7 +144,7 @@ class Learner:
                 f"more than 1 in 100 (lately row {good.dropped[:5]}): mend the export"
             )
         rate = self.how.rate_at(self.updates)
-        norm = self._step(good.rows.to(machine.weight), rate)
+        norm = self._step(good.rows, rate)
         size = float(torch.linalg.vector_norm(machine.weight))
         ratio = self._last_change / size if size else math.inf
         return Step(self.updates, rate, norm, ratio, len(good.rows), len(good.dropped))
@@ -156,26 +152,36 @@ class Learner:
     def update(self, rows: Tensor, learning_rate: float) -> float:
         """Take one step on rows (N, V) and return the gradient's norm before clipping.
 
-        Parameters stay as they are when the norm is not finite.
+        Parameters stay as they are when the norm is not finite, or the step is longer than the
+        machine's dtype can say, when infinity is returned.
 
         Raises:
             ValueError: there are no rows, or values no machine of this kind can learn from.
         """
         machine = self.machine
-        good = screened(rows, machine.visible, machine.n_visible, categories=machine.categories)
-        return self._step(good.rows.to(machine.weight), learning_rate)
+        good = screened(
+            rows,
+            machine.visible,
+            machine.n_visible,
+            categories=machine.categories,
+            like=machine.weight,
+        )
+        return self._step(good.rows, learning_rate)
 
     def trouble(self, norm: float) -> str:
         """Say what shows that training went wrong, or nothing; `norm` is the last gradient's."""
+        if math.isinf(self._last_change):
+            return f"a step too long for {self.machine.weight.dtype}"
         return trouble_of(self.machine, self.chains, norm)
 
+    @torch.no_grad()
     def _step(self, rows: Tensor, rate: float) -> float:
         machine, how = self.machine, self.how
         pull = machine.pull_on_hidden(rows)
         if how.method == "cd":
             mean, start = machine.hiddens.mean_and_draw_(pull, self.generator)
-            visible, pulled = walk(machine, start, self.generator, how.k)
-            theirs = Phase(visible, machine.hiddens.mean_(pulled.add_(machine.hbias)))
+            visible, ends = walk(machine, start, self.generator, how.k)
+            theirs = Phase(visible, machine.hiddens.mean_(ends))
         else:
             mean = machine.hiddens.mean_(pull)
             theirs = Phase(*self.walkers.advance(machine, self.generator, how.k))
@@ -188,24 +194,41 @@ class Learner:
         norm = math.hypot(*(float(torch.linalg.vector_norm(g)) for g in found.values()))
         if not math.isfinite(norm):
             return norm
+        if not self._move(found, min(1.0, CLIP_NORM / norm) if norm else 1.0, rate):
+            return math.inf
         self.updates += 1
-        for name, gradient in found.items():
-            if norm > CLIP_NORM:
-                gradient.mul_(CLIP_NORM / norm)
-            own_rate = rate * VARIANCE_RATE if name == "log_var" else rate
-            taken = self.steps.take(getattr(machine, name), name, gradient, own_rate, self.updates)
-            if name == "weight":
-                self._last_change = own_rate * float(torch.linalg.vector_norm(taken))
         if machine.visible == "gaussian":
             machine.log_var.clamp_(*LOG_VAR_RANGE)
         return norm
+
+    def _move(self, found: dict[str, Tensor], clip: float, rate: float) -> bool:
+        """Step along the gradients, unless a step is longer than the dtype can say."""
+        machine = self.machine
+        moves: list[tuple[Tensor, Tensor, float]] = []
+        lengths: dict[str, float] = {}
+        for name, gradient in found.items():
+            if clip < 1:
+                gradient.mul_(clip)
+            direction, scale = self.steps.direction(name, gradient, self.updates + 1)
+            own_rate = scale * (rate * VARIANCE_RATE if name == "log_var" else rate)
+            lengths[name] = own_rate * float(torch.linalg.vector_norm(direction))
+            moves.append((getattr(machine, name), direction, own_rate))
+        longest = torch.finfo(machine.weight.dtype).max
+        rates = [own_rate for _, _, own_rate in moves]
+        if not all(size <= longest for size in (*lengths.values(), *rates)):
+            self._last_change = math.inf
+            return False
+        self._last_change = lengths["weight"]
+        for parameter, direction, own_rate in moves:
+            parameter.add_(direction, alpha=own_rate)
+        return True
 
     def _regularise(self, found: dict[str, Tensor], ours: Phase) -> None:
         how = self.how
         if how.weight_decay:
             found["weight"].add_(self.machine.weight, alpha=-how.weight_decay)
         if how.sparsity_cost:
-            mean = ours.hidden.mean(0)
+            mean = ours.mean_hidden
             held = mean if self.activity is None else self.activity
             self.activity = torch.lerp(held, mean, ACTIVITY_RATE)
             # Only the biases, as Lee, Ekanadham and Ng (2008): weights stay the data's.
@@ -227,51 +250,16 @@ class Learner:
 
     def state(self) -> dict[str, Tensor]:
         """Return every tensor that training goes on from; `restore` takes it back."""
-        state = {f"machine.{name}": getattr(self.machine, name).detach() for name in NAMES}
-        state |= {f"first.{name}": value for name, value in self.steps.first.items()}
-        state |= {f"second.{name}": value for name, value in self.steps.second.items()}
-        state["chains"] = self.walkers.visible
-        state["still"] = self.still
-        state["base"] = self.walkers.base
-        state["exchanges"] = self.walkers.exchanges
-        state["generator"] = self.generator.get_state()
-        state["counts"] = torch.tensor(
-            [self.updates, self.seen.rows, self.seen.dropped, self.walkers.rounds]
-        )
-        known = {
-            "hidden": self.walkers.hidden,
-            "offset_v": self.offsets.visible,
-            "offset_h": self.offsets.hidden,
-            "activity": self.activity,
-        }
-        state |= {name: value for name, value in known.items() if value is not None}
-        return {name: value.clone().contiguous() for name, value in state.items()}
+        return state_of(self)
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from `state()`, bit for bit.
+        """Go on from `state()`, bit for bit, on the machine's device.
 
         Raises:
-            ValueError: the state is another machine's.
+            ValueError: the state is another machine's, of another dtype, or not whole; nothing is
+                changed then.
         """
-        for name in NAMES:
-            own, saved = getattr(self.machine, name), state[f"machine.{name}"]
-            if own.shape != saved.shape:
-                raise ValueError(
-                    f"the saved {name} is {tuple(saved.shape)}, this machine's {tuple(own.shape)}: "
-                    "the state is of another machine"
-                )
-            own.copy_(saved)
-        copies = {name: value.clone() for name, value in state.items()}
-        self.steps.first = {n: copies[f"first.{n}"] for n in NAMES if f"first.{n}" in state}
-        self.steps.second = {n: copies[f"second.{n}"] for n in NAMES if f"second.{n}" in state}
-        self.walkers.visible, self.walkers.hidden = copies["chains"], copies.get("hidden")
-        self.walkers.base = copies["base"]
-        self.walkers.exchanges, self.still = copies["exchanges"], copies["still"]
-        self.generator.set_state(copies["generator"])
-        self.updates, rows, dropped, self.walkers.rounds = copies["counts"].tolist()
-        self.seen = Seen(rows, dropped)
-        self.offsets = Offsets(copies.get("offset_v"), copies.get("offset_h"))
-        self.activity = copies.get("activity")
+        restore(self, state)
 
     @classmethod
     def resume(cls, state: dict[str, Tensor], card: dict[str, Any], device: str = "cpu") -> Self:

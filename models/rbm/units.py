@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.rbm.draws import (
+    LEAST_PULL,
     coins_,
+    coins_of_chances_,
     log_normal_tail,
-    logistic_coins_,
     mean_of_positives,
     normals_,
     one_hots_,
@@ -26,9 +27,6 @@ from models.rbm.draws import (
 Visible = Literal["gaussian", "bernoulli", "softmax"]
 Hidden = Literal["bernoulli", "relu", "gaussian"]
 LOG_2PI = math.log(2 * math.pi)
-# Below about -88 probabilities are denormal numbers in float32, with which a matrix product takes
-# ten times as long; this one is 4e-18.
-LEAST_PULL = -40.0
 
 
 class HiddenUnits(Protocol):
@@ -67,12 +65,12 @@ class BernoulliHidden:
 
     def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
         """Toss a coin each."""
-        return logistic_coins_(pull, generator)
+        return coins_(pull, generator)
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Toss coins of the means."""
-        mean = self.mean_(pull)
-        return mean, coins_(mean.clone(), generator)
+        draw = coins_of_chances_(pull, generator)
+        return pull, draw
 
 
 class GaussianHidden:
@@ -92,11 +90,11 @@ class GaussianHidden:
 
     def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
         """N(pull, 1)."""
-        return normals_(pull, 1.0, generator)
+        return normals_(pull, generator)
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The pull, and N(pull, 1)."""
-        return pull, normals_(pull.clone(), 1.0, generator)
+        return pull, normals_(pull.clone(), generator)
 
 
 class ReluHidden:
@@ -157,7 +155,7 @@ class BernoulliVisible:
 
     def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Toss a coin each."""
-        return logistic_coins_(pull, generator)
+        return coins_(pull, generator)
 
 
 class SoftmaxVisible:
@@ -205,8 +203,9 @@ class GaussianVisible:
 
     def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:
         """N(pull, S)."""
-        deviation = 1.0 if log_var is None else torch.exp(log_var / 2)
-        return normals_(pull, deviation, generator)
+        if log_var is None:
+            return normals_(pull, generator)
+        return pull.addcmul_(normals_(torch.zeros_like(pull), generator), torch.exp(log_var / 2))
 
 
 HIDDENS: dict[str, HiddenUnits] = {

@@ -81,11 +81,11 @@ def test_exchanges_between_equal_machines_are_always_taken() -> None:
 
 @pytest.mark.parametrize("sweeps", [1, 3])
 def test_a_gaussian_walk_ends_where_the_mixture_says(sweeps: int) -> None:
-    # h -> v once is N(b + W h, S); its field is W' S^-1 v.
+    # h -> v once is N(b + W h, S); it pulls the hiddens by c + W' S^-1 v.
     made, generator = machine("gaussian"), torch.Generator().manual_seed(4)
     hidden = torch.tensor([[1.0, 0.0, 1.0]], dtype=torch.float64).repeat(CHAINS, 1)
-    visible, field = walk(made, hidden, generator, sweeps)
-    assert torch.allclose(field, made.field(visible), atol=1e-10)
+    visible, pull = walk(made, hidden, generator, sweeps)
+    assert torch.allclose(pull, made.hbias + made.field(visible), atol=1e-10)
     if sweeps == 1:
         mean = made.mean_visible(hidden[:1])[0]
         deviation = torch.exp(made.log_var / 2)

@@ -207,7 +207,7 @@ def test_weights_that_leave_no_finite_integral_are_told() -> None:
     ("wrong", "said"),
     [
         ({"k": 0}, "k is above 0"),
-        ({"learning_rate": float("nan")}, "learning_rate is above 0, not nan"),
+        ({"learning_rate": float("nan")}, "learning_rate is above 0 and finite, not nan"),
         ({"method": "rdm"}, "method is one of"),
         ({"momentum": 1.0, "optimiser": "sgd"}, "momentum lies from 0 up to 1"),
         ({"momentum": 0.5}, "momentum is of optimiser sgd"),
