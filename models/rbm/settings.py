@@ -98,7 +98,7 @@ class Training:
             # Of 0, 0.5 and 0.8 the one that serves both: on 3,000 updates of MNIST with 16 hidden
             # units 6 nats better than none on digits held out, where 0.8 makes Bars-and-Stripes
             # lose up to 0.9 nats on the way.
-            momentum=0.0 if changes.get("optimiser") == "adam" else 0.8,
+            momentum=0.0 if changes.get("optimiser") == "adam" else 0.5,
             weight_decay=2e-4,
             centring=True,
         )
