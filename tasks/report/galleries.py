@@ -102,11 +102,13 @@ class Shown:
         cards: a picture each: kind, batch, key, url, texts … and `thumbnail`, a data URI, empty
             when the picture could not be read.
         sql: that named them.
+        left_out: how many more it named than the page has room for.
     """
 
     gallery: Gallery
     cards: tuple[dict[str, Any], ...]
     sql: str
+    left_out: int = 0
 
 
 def shown_galleries(lake: Lake, database: Database, scope: Scope) -> list[Shown]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 THOUSANDS = 10_000
+MOST_CHARS = 400  # of one text on the page; report.json has all of it
 
 
 def plain(value: Any) -> Any:
@@ -39,4 +40,9 @@ def spoken(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
         return ", ".join(spoken(one) for one in value) or "-"
-    return str(value) or "-"
+    return shortened(str(value)) or "-"
+
+
+def shortened(text: str) -> str:
+    """Return a text as a page has room for it: an article under a picture is cut off."""
+    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"

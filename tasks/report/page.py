@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from tasks.report.figures import DrawnSection, Header
 from tasks.report.galleries import Shown
-from tasks.report.numbers import share, spoken
+from tasks.report.numbers import share, shortened, spoken
 
 STATUSES = ("fail", "warn", "pass", "not measured")
 MOST_ROWS = 60
@@ -89,5 +89,11 @@ def _environment() -> Environment:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.loader = FunctionLoader(own_text)
-    made.filters |= {"spoken": spoken, "share": share, "address": address, "drawing": Markup}
+    made.filters |= {
+        "spoken": spoken,
+        "shortened": shortened,
+        "share": share,
+        "address": address,
+        "drawing": Markup,
+    }
     return made

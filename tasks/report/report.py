@@ -23,11 +23,11 @@ from tasks.database import Database
 from tasks.errors import InputError
 from tasks.report.contents import AFTER_GALLERIES, BEFORE_GALLERIES
 from tasks.report.figures import DrawnSection, Header, Scope, drawn_section
+from tasks.report.fitting import fitting_page
 from tasks.report.galleries import Shown, shown_galleries
 from tasks.report.headlines import headlines
 from tasks.report.index import write_index
 from tasks.report.numbers import plain
-from tasks.report.page import page
 from tasks.storage import Lake, open_lake
 
 log = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ def write_report(lake: Lake, run: str = "", *, selection: str = "", revision: st
         gates=dict(Counter(str(row["status"]) for row in before[0].figures[0].rows)),
         headlines=headlines([*before, *after], scope.selection),
     )
-    text = page(header, before, galleries, after)
+    text = fitting_page(header, before, galleries, after)
     lake.publish_json(f"{folder}/report.json", _numbers(header, [*before, *after], galleries))
-    lake.publish_bytes(f"{folder}/report.html", text.encode())
+    lake.publish_bytes(f"{folder}/report.html", text)
     write_index(lake)
     log.info("%s/report.html: %.0f KB", folder, len(text) / 1024)
     return f"{folder}/report.html"
