@@ -29,8 +29,8 @@ class CapFilt:
     Attributes:
         captions_per_image: written for each picture, every one from its own seed.
         decoding: how; the default is the paper's nucleus sampling.
-        batch_size: pictures on the device at once; has no influence on what is written. A large GPU
-            takes 512 of a base model at 384 pixels; what does not fit is halved.
+        batch_size: pictures on the device at once; has no influence on what is written. Give a large
+            GPU 256 or more, so that it does not wait for launches; what does not fit is halved.
         seed: another one gives other captions.
         max_length: most tokens of a text that is scored.
         dtype: what the device computes in: "float32", "bfloat16", "float16", or "auto", which is
@@ -39,7 +39,7 @@ class CapFilt:
             or "auto", which is the device where that is a GPU. The squares are the same but for
             one level of 255 here and there.
         compiled: let torch compile the image encoders, which fuses what lies between their matrix
-            products; it takes a minute, and pays from some ten thousand pictures on a GPU on.
+            products; it takes a minute or more before the first batch.
         decoders: threads that decode pictures; 0 is one for each core this process may use.
         canary: a table of pictures with right and wrong texts that the filter judges too, as
             `tasks.canary.pairs` describes it; empty is the shipped one.
