@@ -6,6 +6,7 @@ to machine is here, so that the same plan runs on a laptop and on a cluster.
 CAPLIFT_LAKE         where everything is kept: a folder or s3://…, gs://…, az://…    ./lake
 CAPLIFT_DEVICE       cpu, cuda or cuda:N                  cuda where there is one, else cpu
 CAPLIFT_ENGINE       threads, or ray (with RAY_ADDRESS)                            threads
+CAPLIFT_RANKS        processes that train one model together, by torchrun  one a GPU, else 1
 CAPLIFT_WORKERS      shards in work at a time on this machine            number of cores, <= 8
 CAPLIFT_CONTACT      address a crawled site can write to                              none
 MLFLOW_TRACKING_URI  where runs and models are registered           sqlite in a local lake
@@ -53,6 +54,7 @@ class Machine:
     contact: str
     device_choice: str
     mlflow_choice: str
+    ranks_choice: int = 0
 
     @property
     def device(self) -> str:
@@ -71,6 +73,15 @@ class Machine:
         import torch
 
         return tuple(f"cuda:{n}" for n in range(torch.cuda.device_count())) or (self.device,)
+
+    @property
+    def ranks(self) -> int:
+        """How many processes train one model: as many as GPUs, unless one is named or none used."""
+        if self.ranks_choice or self.device != "cuda":
+            return self.ranks_choice or 1
+        import torch
+
+        return max(torch.cuda.device_count(), 1)
 
     def open_lake(self, root: str = "", *, create: bool = False) -> Lake:
         """Open the lake a flow was given, or this machine's own when it was given none.
@@ -110,6 +121,7 @@ def this_machine(environment: Mapping[str, str] = os.environ) -> Machine:
         contact=environment.get("CAPLIFT_CONTACT") or "",
         device_choice=_device(environment.get("CAPLIFT_DEVICE") or ""),
         mlflow_choice=environment.get("MLFLOW_TRACKING_URI") or "",
+        ranks_choice=_count("CAPLIFT_RANKS", environment.get("CAPLIFT_RANKS") or "0", least=0),
     )
 
 
@@ -152,8 +164,12 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 def _workers(value: str) -> int:
     if not value:
         return min(os.cpu_count() or 1, MAX_WORKERS)
-    if not value.isdecimal() or int(value) < 1:
-        raise InputError(f"CAPLIFT_WORKERS is {value!r}; it is a whole number of at least 1")
+    return _count("CAPLIFT_WORKERS", value, least=1)
+
+
+def _count(name: str, value: str, least: int) -> int:
+    if not value.isdecimal() or int(value) < least:
+        raise InputError(f"{name} is {value!r}; it is a whole number of at least {least}")
     return int(value)
 
 

@@ -3,21 +3,20 @@
 from prefect import flow
 
 from flows.dispatch import job_task
-from flows.environment import revision, this_machine
+from flows.environment import this_machine
 from flows.quality import require_sound
 from flows.runs import contents, run_name
-from flows.training import followed
+from flows.training import Registering, registered, trained
 from tasks import pretraining as stage
 from tasks.catalogue.verdicts import Override
+from tasks.launching import PRETRAINING
 from tasks.storage import Lake
 
 
 @job_task("pretrain {run}")
 def pretrain(lake: Lake, run: str, selections: tuple[str, ...], how: stage.Pretraining) -> str:
     """Pretrain to the end, or from the newest checkpoint on; return the model's address."""
-    device = this_machine().device
-    steps = stage.pretrain(lake, run, selections, how, device, revision())
-    return followed(lake, run, selections, how, steps)
+    return trained(lake, run, PRETRAINING, selections, how)
 
 
 @flow(name="pretraining")
@@ -26,6 +25,7 @@ def pretraining(
     how: stage.Pretraining | None = None,
     lake: str = "",
     overrides: tuple[Override, ...] = (),
+    registering: Registering | None = None,
 ) -> str:
     """Train BLIP on one or more selections whose gates have not failed.
 
@@ -34,6 +34,8 @@ def pretraining(
         how: size, start, steps and rates.
         lake: a folder or object-store prefix; empty means this machine's CAPLIFT_LAKE.
         overrides: gates that may fail, each with who takes it on and why.
+        registering: how the model enters the registry as caplift-blip; inside a pipeline it does
+            at its end.
 
     Returns:
         The model's address in the lake: checkpoints/<run>/<step>.
@@ -42,4 +44,6 @@ def pretraining(
     settings = how or stage.Pretraining()
     run = run_name("pretraining", settings, contents(opened, selections))
     require_sound(opened, run, selections, overrides)
-    return pretrain(opened, run, selections, settings)
+    uri = pretrain(opened, run, selections, settings)
+    registered(opened, "caplift-blip", uri, registering)
+    return uri

@@ -1,5 +1,6 @@
 """The models of a finished run that may become champions: what each came from and is judged by."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,19 @@ def candidate_of(
         metrics=report.scores,
         gate=Gate(floors=floors, leaked=int(report.leakage["leaked"])),
         evaluation=evaluation,
+    )
+
+
+def unjudged(lake: Lake, name: str, folder: str, lineage: Mapping[str, Any]) -> Candidate:
+    """Return a trained model that nobody has evaluated; arguments as `candidate_of`."""
+    facts = lake.read_json(f"{folder}/{CARD}")["facts"]
+    came_from = {"selections": trained_on(facts), "parents": list(_parents(facts))}
+    return Candidate(
+        name=name,
+        folder=folder,
+        lineage={**lineage, "run": folder.split("/")[1], **came_from},
+        metrics={},
+        gate=Gate(floors=dict.fromkeys(GATE_METRICS[name], math.inf)),
     )
 
 

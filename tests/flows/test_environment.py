@@ -32,6 +32,7 @@ def test_a_chosen_device_is_taken_as_it_stands() -> None:
         ("CAPLIFT_ENGINE", "spark", "threads or ray"),
         ("CAPLIFT_WORKERS", "0", "at least 1"),
         ("CAPLIFT_WORKERS", "many", "at least 1"),
+        ("CAPLIFT_RANKS", "two", "at least 0"),
         ("CAPLIFT_DEVICE", "gpu", "cpu, cuda or cuda:0"),
         ("CAPLIFT_DEVICE", "cuda:x", "cpu, cuda or cuda:0"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -281,6 +282,30 @@ def test_the_command_trains_and_a_second_one_finds_it_done(lake: Lake, tmp_path:
     assert again.returncode == 0, again.stderr
     assert "r is done: checkpoints/r/00000003" in again.stderr
     assert load_model(lake, "checkpoints/r").model.shape == preset("test")
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_goes_on_to_the_very_weights(lake: Lake, tmp_path: Path) -> None:
+    settings = {"preset": "test", "steps": 60, "batch_size": 5, "vocab_size": 80}
+    plan = tmp_path / "plan.json"
+    plan.write_text(
+        json.dumps({"selections": ["all"], "settings": {**settings, "checkpoint_every": 7}})
+    )
+    assert run_command(main, [lake.root, "whole", str(plan)]) == 0
+    command = [sys.executable, "-m", "tasks.pretraining", lake.root, "killed", str(plan)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "step 14 is safe" in line:
+                running.kill()
+    found = newest(lake, "killed")
+    assert found is not None
+    assert not found.is_final
+    assert subprocess.run(command, env=environment, check=False).returncode == 0
+    one, two = (lake.read_bytes(f"checkpoints/{run}/00000060/model.safetensors")
+                for run in ("whole", "killed"))  # fmt: skip
+    assert one == two
 
 
 @pytest.mark.parametrize(
