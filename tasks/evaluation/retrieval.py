@@ -18,6 +18,7 @@ from torch import Tensor
 from models.matcher import PairScore, score_texts
 from models.ranking import recall_at, standing
 from tasks.checkpoints import LoadedModel
+from tasks.errors import ModelError
 from tasks.evaluation.gallery import Gallery
 from tasks.inference import inference, over_pictures
 from tasks.metrics.bootstrap import Measure, mean_of, share_of
@@ -132,7 +133,11 @@ def recall_measures(scores: Tensor, gallery: Gallery, prefix: str, axis: int) ->
         prefix: begins the names.
         axis: 1 for image to text, where an image is answered by any of its captions; 0 for text to
             image, where every caption is a question of its own.
+
+    Raises:
+        ModelError: a score is no number.
     """
+    check_numbers(scores)
     if axis == 1:
         found = standing(scores, gallery.is_right)
         return {f"{prefix}_r{k}": mean_of(recall_at(found, k).numpy()) for k in KS}
@@ -141,6 +146,20 @@ def recall_measures(scores: Tensor, gallery: Gallery, prefix: str, axis: int) ->
     return {
         f"{prefix}_r{k}": share_of(_sums(recall_at(found, k).numpy(), gallery), counts) for k in KS
     }
+
+
+def check_numbers(scores: Tensor) -> None:
+    """Refuse scores that are no numbers: nothing can be put in order by them.
+
+    Raises:
+        ModelError: a score is NaN.
+    """
+    if bool(torch.isnan(scores).any()):
+        raise ModelError(
+            f"{int(torch.isnan(scores).sum()):,} of {scores.numel():,} scores are no number, so "
+            "the model is broken: its training diverged, or its weights are damaged; evaluate an "
+            "earlier checkpoint"
+        )
 
 
 def _sums(values: NDArray[np.float64], gallery: Gallery) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from tasks.errors import InputError
 from tasks.evaluation.labels import Labelled, Labels, labelled
 from tasks.evaluation.leakage import checked_leakage
 from tasks.evaluation.report import EvaluationReport, read_report, write_report
-from tasks.evaluation.retrieval import embed_pictures, embed_texts
+from tasks.evaluation.retrieval import check_numbers, embed_pictures, embed_texts
 from tasks.inference import shared_model
 from tasks.metrics.bootstrap import Measure, estimates, mean_of
 from tasks.storage import Lake
@@ -125,7 +125,11 @@ def top_measures(scores: Tensor, exam: Labelled) -> dict[str, Measure]:
     """Return `top_1` and `top_5` of scores (N, C), the columns being the sorted classes.
 
     Classes with equal scores are in no order, as in `models.ranking`.
+
+    Raises:
+        ModelError: a score is no number.
     """
+    check_numbers(scores)
     places = {name: at for at, name in enumerate(exam.classes)}
     is_right = torch.zeros(scores.shape, dtype=torch.bool)
     is_right[range(len(scores)), [places[label] for label in exam.labels]] = True
