@@ -40,30 +40,41 @@ def caption_of(number: int) -> str:
 
 
 def write_lake(
-    root: Path, *, batch: str = "web", counts: tuple[int, ...] = (7, 4), source: str = "web"
+    root: Path,
+    *,
+    batch: str = "web",
+    counts: tuple[int, ...] = (7, 4),
+    source: str = "web",
+    shades: int = 0,
 ) -> Lake:
-    """Write one batch of ingested shards, `counts` pictures each plus one that failed."""
+    """Write one batch of ingested shards, `counts` pictures each plus one that failed.
+
+    With `shades` a picture's colour is off by up to as much and its text goes on at random, so that
+    no two pairs are the same.
+    """
     lake = open_lake(str(root), create=True)
     first = 0
     for number, count in enumerate(counts):
-        _write_shard(lake, Shard(batch, f"{number:05d}"), range(first, first + count), source)
+        numbers = range(first, first + count)
+        _write_shard(lake, Shard(batch, f"{number:05d}"), numbers, source, shades)
         first += count
     lake.publish_json(lake.plan_record(batch), {"shards": len(counts)})
     return lake
 
 
-def _write_shard(lake: Lake, shard: Shard, numbers: range, source: str) -> None:
+def _write_shard(lake: Lake, shard: Shard, numbers: range, source: str, shades: int) -> None:
     web, captions = [], []
     with lake.publishing(lake.web_tar(shard)) as temporary, tarfile.open(temporary, "w") as tar:
         for number in numbers:
             key = picture_key(shard.batch, number)
-            jpeg = jpeg_of(COLOURS[colour_of(number)])
+            jpeg = jpeg_of(shaded(COLOURS[colour_of(number)], shades, number))
             member = tarfile.TarInfo(f"{key}.jpg")
             member.size = len(jpeg)
             offset = tar.offset + tarfile.BLOCKSIZE
             tar.addfile(member, io.BytesIO(jpeg))
             web.append(_kept(shard, key, offset, len(jpeg), source))
-            captions.append(_caption(shard, key, caption_of(number), source))
+            text = longer(number) if shades else caption_of(number)
+            captions.append(_caption(shard, key, text, source))
     lost = rows.key_of(f"http://site/{shard}/gone.jpg")
     web.append({"key": lost, "outcome": rows.Outcome.HTTP_ERROR, "batch": shard.batch})
     rows.write_rows(lake, lake.rows("plans", "", shard), rows.table_of([], rows.PLANS))
@@ -96,6 +107,17 @@ def _caption(shard: Shard, key: str, text: str, source: str) -> dict[str, object
         "index": 0,
         "text": text,
     }
+
+
+def shaded(colour: tuple[int, int, int], shades: int, seed: int) -> tuple[int, int, int]:
+    off = np.random.default_rng(seed).integers(-shades, shades + 1, size=3)
+    red, green, blue = np.clip(np.array(colour) + off, 0, 255).tolist()
+    return red, green, blue
+
+
+def longer(number: int) -> str:
+    drawn = np.random.default_rng(number).integers(len(NAMES) * len(SHAPES), size=3).tolist()
+    return " and ".join([caption_of(number), *map(caption_of, drawn)])
 
 
 def jpeg_of(colour: tuple[int, int, int], width: int = 41, height: int = 29) -> bytes:

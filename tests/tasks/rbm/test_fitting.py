@@ -77,7 +77,7 @@ def test_a_fit_that_was_killed_ends_as_one_that_was_not(lake: Lake, tmp_path: Pa
     command += ["--batch", "web", "--settings", str(settings)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     state = Path(lake.root, "fits/killed/training.safetensors")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
