@@ -49,10 +49,10 @@ def _tossed(pull: Tensor, out: Tensor, generator: torch.Generator) -> Tensor:
         pull.clamp_(min=LEAST_PULL).sigmoid_()
         return torch.gt(pull, _uniform(pull, generator), out=out)
     width, table = pull.shape[1], _table(-1.0)
-    for given, drawn in zip(pull.split(ROWS), out.split(ROWS), strict=True):
+    for given, drawn in zip(torch.split(pull, ROWS), torch.split(out, ROWS), strict=True):
         source = Bytes(len(given), width, generator)
         spare = torch.empty(source.together, width)
-        pieces = given.split(source.together), drawn.split(source.together)
+        pieces = (torch.split(whole, source.together) for whole in (given, drawn))
         for byte, place, some, coin in zip(source, source.places, *pieces, strict=True):
             high = spare[: len(some)].copy_(byte)
             if out is not pull:
@@ -75,10 +75,10 @@ def normals_(mean: Tensor, generator: torch.Generator) -> Tensor:
     pairs = -(-mean.shape[1] // 2)
     turn = 2 * math.pi / 256
     angles, radii = _table(turn), _table(1 / 256)
-    for rows in mean.split(ROWS):
+    for rows in torch.split(mean, ROWS):
         source = Bytes(len(rows), 2 * pairs, generator)
         spare = torch.empty(3, source.together, pairs)
-        pieces = rows.split(source.together)
+        pieces = torch.split(rows, source.together)
         for byte, place, some in zip(source, source.places, pieces, strict=True):
             angle, radius, high = spare[:, : len(some)]
             shape, strides = (len(some), pairs), (source.stride, 1)

@@ -94,6 +94,7 @@ def gradients(
 def _squares(machine: RBM, phase: Phase) -> Tensor:
     """Mean over rows of (v - b)^2 / 2, less b^2 / 2, which both phases share, (V,)."""
     # A few rows at a time, whose squares stay in a core's cache.
-    pieces = phase.visible.split(len(phase.visible) if phase.visible.is_cuda else SQUARED_AT_ONCE)
+    rows = phase.visible
+    pieces = torch.split(rows, len(rows) if rows.is_cuda else SQUARED_AT_ONCE)
     squares = sum((piece.square().sum(0) for piece in pieces), torch.zeros_like(machine.vbias))
     return squares / (2 * len(phase.visible)) - machine.vbias * phase.mean_visible

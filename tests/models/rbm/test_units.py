@@ -287,9 +287,9 @@ def test_normal_noise_has_the_moments_and_the_tails_of_a_normal(width: int) -> N
     for found, wanted, spread in zip(moments, (0, 1, 0, 3), (1, 2, 15, 96), strict=True):
         assert abs(found - wanted) < 4.5 * math.sqrt(spread / many)
     for far in (1.0, 2.5, 3.5, 4.0):
-        wanted = math.erfc(far / math.sqrt(2))
+        chance = math.erfc(far / math.sqrt(2))
         share = float((noise.abs() > far).double().mean())
-        assert abs(share - wanted) < 4.5 * math.sqrt(wanted / many)
+        assert abs(share - chance) < 4.5 * math.sqrt(chance / many)
 
 
 def test_normal_noise_of_two_units_or_rows_does_not_go_together() -> None:
