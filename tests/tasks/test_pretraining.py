@@ -1,4 +1,4 @@
-"""A run that is stopped and begun again equals one never stopped; bad plans end in a line."""
+"""A run that is stopped and begun again equals one never stopped, whatever stops it."""
 
 import json
 import math
@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from models.objective import Objective
-from models.preprocessing import LIGHT, Augmentation
+from models.preprocessing import LIGHT
 from models.presets import preset
 from tasks import rows
 from tasks.checkpoints import load_model, newest
 from tasks.commands import run_command
 from tasks.errors import InputError, LakeError, ModelError
-from tasks.pretraining import Pretraining, main, plan_from, pretrain
+from tasks.pretraining import Pretraining, main, pretrain
 from tasks.samples import Samples, positions
 from tasks.storage import Lake, Shard
 from tasks.training import StepMetrics, step_seed
@@ -156,24 +156,6 @@ def test_texts_longer_than_the_positions_are_refused_before_anything_is_learned(
     assert lake.folders("checkpoints") == []
 
 
-def test_the_published_recipe_is_what_its_authors_ran() -> None:
-    plan = plan_from({"selections": ["all"], "recipe": "blip", "settings": {"steps": 100_000}})
-    how = plan.settings
-    assert (how.batch_size, how.learning_rate, how.warmup_steps) == (2880, 3e-4, 3000)
-    assert (how.weight_decay, how.decay_all, how.clip_norm) == (0.05, True, 0)
-    assert how.rate(2999, 0) == 3e-4
-    assert how.rate(5000, 3) == pytest.approx(3e-4 * 0.9**3)
-    assert how.rate(99_999, 60) == 1e-6
-    assert how.augmentation == Augmentation(min_scale=0.2, operations=2, magnitude=5)
-    wanted = Objective(alpha=0.4, momentum=0.995, queue_size=57600, label_smoothing=0.1)
-    assert how.objective_used == replace(wanted, gathered=False, teacher_dropout=True)
-    assert (
-        plan_from({"selections": [], "recipe": "blip", "settings": {"seed": 3}}).settings.seed == 3
-    )
-    with pytest.raises(InputError, match=r"recipe is one of , blip, not 'clip'"):
-        plan_from({"selections": [], "recipe": "clip", "settings": {}})
-
-
 def test_without_a_limit_gradients_are_left_as_they_are(lake: Lake) -> None:
     free, wide = (
         [learned(m) for m in pretrain(lake, name, ("all",), replace(HOW, clip_norm=limit))]
@@ -252,38 +234,6 @@ def test_every_step_has_a_seed_of_its_own() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-@pytest.mark.parametrize(
-    ("change", "line"),
-    [
-        ({"preset": "huge"}, "there is no preset 'huge'; choose one of test, tiny"),
-        ({"steps": 0}, "steps is above 0, not 0"),
-        ({"max_length": 2}, "max_length is 3 or more, not 2"),
-        ({"workers": -1}, "workers is 0 or more, not -1"),
-        (
-            {"schedule": "square"},
-            "schedule is one of cosine, linear, constant, epoch, not 'square'",
-        ),
-        ({"init": "thin air"}, "init is scratch, packaged, or .* there is no thin air"),
-        ({"vocab_size": 3}, "vocab_size is at least 40"),
-    ],
-)
-def test_settings_check_themselves(change: dict[str, object], line: str) -> None:
-    with pytest.raises(InputError, match=line):
-        replace(HOW, **change)  # type: ignore[arg-type]  # wrong values on purpose
-
-
-def test_the_command_trains_and_a_second_one_finds_it_done(lake: Lake, tmp_path: Path) -> None:
-    settings = {"preset": "test", "steps": 3, "batch_size": 5, "vocab_size": 80}
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"selections": ["all"], "settings": settings}))
-    assert run_command(main, [lake.root, "r", str(plan)]) == 0
-    command = [sys.executable, "-m", "tasks.pretraining", lake.root, "r", str(plan)]
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert "r is done: checkpoints/r/00000003" in again.stderr
-    assert load_model(lake, "checkpoints/r").model.shape == preset("test")
-
-
 @pytest.mark.slow
 def test_a_process_that_was_killed_goes_on_to_the_very_weights(lake: Lake, tmp_path: Path) -> None:
     settings = {"preset": "test", "steps": 60, "batch_size": 5, "vocab_size": 80}
@@ -306,42 +256,3 @@ def test_a_process_that_was_killed_goes_on_to_the_very_weights(lake: Lake, tmp_p
     one, two = (lake.read_bytes(f"checkpoints/{run}/00000060/model.safetensors")
                 for run in ("whole", "killed"))  # fmt: skip
     assert one == two
-
-
-@pytest.mark.parametrize(
-    ("plan", "line"),
-    [
-        ({"selections": ["all"], "settings": {"preset": "huge"}}, "there is no preset 'huge'"),
-        ({"selections": ["all"], "settings": {"stepz": 3}}, "settings.stepz is not a setting"),
-        (
-            {"selections": ["all"], "settings": {"objective": {"alfa": 1}}},
-            "settings.objective.alfa is not a setting",
-        ),
-        ({"selections": ["all"], "settings": {"steps": "many"}}, "settings.steps wants int"),
-        ({"selections": ["none"], "settings": {}}, "selection 'none' is missing or unfinished"),
-        ({"selections": ["all"], "settings": {}, "device": "abacus"}, "device 'abacus' cannot"),
-    ],
-)
-def test_a_bad_plan_is_one_line_and_leaves_nothing(
-    lake: Lake,
-    tmp_path: Path,
-    plan: dict[str, object],
-    line: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = tmp_path / "plan.json"
-    path.write_text(json.dumps(plan))
-    assert run_command(main, [lake.root, "r", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert line in said
-    assert said.count("\n") == 1
-    assert lake.folders("checkpoints") == []
-
-
-def test_a_missing_lake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"selections": ["all"], "settings": {}}))
-    assert run_command(main, [str(tmp_path / "nowhere"), "r", str(plan)]) == 2
-    said = capsys.readouterr().err
-    assert "there is no lake at" in said
-    assert said.count("\n") == 1
