@@ -14,10 +14,8 @@ from torch import Tensor
 
 from models.rbm.annealing import base_rates, log_z_ais, log_z_reverse_ais
 from models.rbm.draws import (
-    coins_,
     log_normal_tail,
     mean_of_positives,
-    normals_,
     one_hots_,
     positives_,
 )
@@ -216,92 +214,6 @@ def test_groups_are_observed_whole_and_stay() -> None:
     assert torch.allclose(drawn[:, 3:].mean(0), share, atol=5 * 0.5 / math.sqrt(DRAWS))
     with pytest.raises(ValueError, match="whole or not at all"):
         one.sample_conditional(rows, torch.arange(6) < 2, torch.Generator(), 1)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_coins_fall_as_often_as_asked_also_where_eight_bits_would_not_do(
-    dtype: torch.dtype,
-) -> None:
-    wanted = torch.tensor([0.0, 1e-5, 1e-3, 0.1, 0.5 + 1 / 700, 0.999, 1.0], dtype=dtype)
-    rounds, rows = 50, 20_011
-    generator = torch.Generator().manual_seed(6)
-    drawn = torch.stack(
-        [
-            coins_(torch.logit(wanted).repeat(rows, 1), generator).double().mean(0)
-            for _ in range(rounds)
-        ]
-    )
-    assert set(coins_(torch.logit(wanted).repeat(9, 1), generator).flatten().tolist()) <= {0.0, 1.0}
-    exact = wanted.double()
-    error = torch.sqrt(exact * (1 - exact) / (rounds * rows))
-    assert ((drawn.mean(0) - exact).abs() <= 4.5 * error).all()
-
-
-@pytest.mark.parametrize("probability", [0.3, 1e-3])
-def test_coins_of_one_column_and_call_are_as_good_as_independent(probability: float) -> None:
-    # What draws share shows in the spread of their means: low bits that a column had in common
-    # would make it 1.7 times as large for rare ones.
-    generator = torch.Generator().manual_seed(7)
-    log_odds = math.log(probability / (1 - probability))
-    means = torch.cat(
-        [coins_(torch.full((211, 500), log_odds), generator).mean(0) for _ in range(40)]
-    ).double()
-    independent = probability * (1 - probability) / 211
-    assert float(means.var()) == pytest.approx(independent, rel=0.06)
-
-
-def test_rows_of_one_call_are_independent_by_threes_and_units_of_a_row_altogether() -> None:
-    # Even odds, told as -1 or 1: products of independent draws have mean 0. 1031 rows of 131 units
-    # are more than one piece. Rows of one call share bytes, so a call gives one number a unit.
-    generator = torch.Generator().manual_seed(71)
-    rows, units, calls = 1031, 131, 40
-    chosen = torch.randint(rows, (3, 61), generator=generator)
-    means = torch.zeros(3, units)
-    for _ in range(calls):
-        sign = coins_(torch.zeros(rows, units), generator).mul_(2).sub_(1)
-        first, second, third = sign[chosen]
-        means += torch.stack([first[0], (first * second)[0], (first * second * third)[0]])
-        whole = sign.view(-1)[: rows // 2 * units].view(-1, units).prod(1)
-        assert abs(float(whole.mean())) < 5 / math.sqrt(len(whole))
-    assert float(means.abs().max()) / calls < 5 / math.sqrt(calls)
-
-
-def test_numbers_over_many_rows_vary_as_those_of_independent_rows() -> None:
-    # The mean over rows of a unit, and of the product of two, as gradients take them.
-    generator = torch.Generator().manual_seed(74)
-    drawn = (
-        torch.stack([coins_(torch.zeros(1024, 257), generator) for _ in range(60)]).mul_(2).sub_(1)
-    )
-    ones, twos = drawn.mean(1), (drawn * drawn.roll(7, 2)).mean(1)
-    for means in (ones, twos):
-        assert float(means.var()) == pytest.approx(1 / 1024, rel=0.05)
-
-
-@pytest.mark.parametrize("width", [1, 6, 37])
-def test_normal_noise_has_the_moments_and_the_tails_of_a_normal(width: int) -> None:
-    generator = torch.Generator().manual_seed(72)
-    rows = 300_007 // width
-    noise = normals_(torch.full((rows, width), 2.0), generator).double().sub(2)
-    many = noise.numel()
-    moments = [float((noise**power).mean()) for power in (1, 2, 3, 4)]
-    for found, wanted, spread in zip(moments, (0, 1, 0, 3), (1, 2, 15, 96), strict=True):
-        assert abs(found - wanted) < 4.5 * math.sqrt(spread / many)
-    for far in (1.0, 2.5, 3.5, 4.0):
-        chance = math.erfc(far / math.sqrt(2))
-        share = float((noise.abs() > far).double().mean())
-        assert abs(share - chance) < 4.5 * math.sqrt(chance / many)
-
-
-def test_normal_noise_of_two_units_or_rows_does_not_go_together() -> None:
-    generator = torch.Generator().manual_seed(73)
-    noise = torch.cat([normals_(torch.zeros(307, 6), generator) for _ in range(500)]).double()
-    for one in (noise, noise.square() - 1):
-        size = one.std() ** 2
-        units = one.T @ one / len(one) / size
-        assert float((units - units.diagonal().diag()).abs().max()) < 4.5 / math.sqrt(len(one))
-        for shift in (1, 2, 32, 64):
-            rows = (one * one.roll(shift, 0)).mean() / size
-            assert abs(float(rows)) < 4.5 / math.sqrt(one.numel())
 
 
 def test_one_of_each_group_is_chosen_as_often_as_asked() -> None:

@@ -72,6 +72,14 @@ def test_blocks_that_copy_each_other_stay_finite() -> None:
     assert math.isfinite(made.log_det)
 
 
+def test_a_block_that_varies_much_less_becomes_as_white_as_the_other() -> None:
+    rows = correlated()
+    rows[:, :FIRST] /= 300
+    made = fitted(rows)
+    white = covariance(made.transform(rows))
+    assert torch.allclose(white, torch.eye(len(white), dtype=torch.float64), atol=1e-6)
+
+
 def test_the_log_determinant_carries_densities_over() -> None:
     made = fitted(correlated())
     assert made.log_det == pytest.approx(-0.5 * float(torch.logdet(made.covariance)), abs=1e-9)
