@@ -23,7 +23,8 @@ class Whitener:
         cut: (D, K), orthonormal columns within each block.
         mix: (K, K), symmetric; its covariance-inverting square root.
         split: how many of the K columns come from the first block.
-        covariance: (K, K), of the cut columns, its smallest eigenvalues raised to the cut.
+        covariance: (K, K), of the cut columns, the smallest eigenvalues of its correlations raised
+            to the cut.
     """
 
     mean: Tensor
@@ -150,12 +151,22 @@ def whitener_of(sums: Sums, first_block: int) -> Whitener:
     """Return the whitener of rows that were summed, see `fit_whitener`."""
     mean, covariance = sums.moments()
     cut = _cut(covariance, first_block)
-    values, vectors = torch.linalg.eigh(cut.T @ covariance @ cut)
-    # The two blocks can be collinear though neither is alone, and N(0, I) must stay a density.
-    values = values.clamp(min=KEPT_ABOVE * float(values[-1]))
+    kept = _proper(cut.T @ covariance @ cut)
+    values, vectors = torch.linalg.eigh(kept)
     mix = (vectors / torch.sqrt(values)) @ vectors.T
-    kept = (vectors * values) @ vectors.T
     return Whitener(mean, cut, mix, _split(cut, first_block), kept)
+
+
+def _proper(covariance: Tensor) -> Tensor:
+    """Raise the smallest eigenvalues of the correlations, so that N(0, covariance) is a density.
+
+    The two blocks can be collinear though neither is alone. Of the covariance itself the smallest
+    would often be those of the block that varies less, which are as good as any.
+    """
+    spread = covariance.diagonal().sqrt()
+    values, vectors = torch.linalg.eigh(covariance / torch.outer(spread, spread))
+    values = values.clamp(min=KEPT_ABOVE * float(values[-1]))
+    return (vectors * values) @ vectors.T * torch.outer(spread, spread)
 
 
 def _cut(covariance: Tensor, first_block: int) -> Tensor:

@@ -29,8 +29,9 @@ class CapFilt:
     Attributes:
         captions_per_image: written for each picture, every one from its own seed.
         decoding: how; the default is the paper's nucleus sampling.
-        batch_size: pictures on the device at once; has no influence on what is written. Give a large
-            GPU 256 or more, so that it does not wait for launches; what does not fit is halved.
+        batch_size: pictures on the device at once; has no influence on what is written. Give a
+            large GPU 256 or more, so that it does not wait for launches; what does not fit is
+            halved.
         seed: another one gives other captions.
         max_length: most tokens of a text that is scored.
         dtype: what the device computes in: "float32", "bfloat16", "float16", or "auto", which is
