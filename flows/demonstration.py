@@ -101,7 +101,7 @@ def plan_for(facts: SiteFacts) -> Plan:
             per_host_concurrency=16,  # all pictures are of one host, which is ours
             timeout_s=5,
         ),
-        pretraining=Pretraining(preset="tiny", steps=800),
+        pretraining=Pretraining(preset="tiny", steps=1000),
         captioner=Finetuning(),
         filter=Finetuning(),
         capfilt=CapFilt(),
