@@ -20,7 +20,7 @@ SHARED = "capfilt_group"  # what the workers of a pool do side by side
 # Names of runs and selections, which no page can know before they are made.
 GIVEN: dict[str, dict[str, Any]] = {
     "pretraining": {"selections": ["raw-1"]},
-    "finetuning": {"start": "checkpoints/pretraining-1/00000007", "selections": ["human-1"]},
+    "finetuning": {"start": "checkpoints/pretraining-1/00000007"},
     "rbm": {"vectors": "vectors-1", "batches": ["web"]},
     "capfilt_group": {"batch": "web", "shards": ["00000"], "job": {"scores": "scores-1"}},
     "reranking": {"how": {"caption_runs": ["captions-1"], "score_run": "scores-1"}},
