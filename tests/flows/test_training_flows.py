@@ -132,7 +132,7 @@ def test_what_was_judged_meets_the_gate_and_what_was_not_has_no_alias(
         "",
     )
     aliases = client.get_registered_model("caplift-captioner").aliases
-    assert set(aliases.values()) == {"1"}
+    assert set(map(str, aliases.values())) == {"1"}
     assert lake.read_json("registrations/caplift-captioner/1.json")["evaluation"]
 
 
