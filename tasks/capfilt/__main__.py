@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import sys
+from collections import deque
 from collections.abc import Sequence
 
 from models.decoding import Decoding
@@ -44,8 +45,8 @@ def main(given: Sequence[str]) -> None:
     # Both before any work: a wrong filter should not be found out after an hour of captioning.
     job = named_job(lake, how, arguments.captioner, arguments.filter)
     with showing(f"{job.captions} and {job.scores}") as display:
-        for _ in capfilt_job(lake, job, ready, arguments.device, display):
-            pass  # each says its own line
+        # To its end; each shard says its own line, and the summary is read from the lake.
+        deque(capfilt_job(lake, job, ready, arguments.device, display), maxlen=0)
     _say(summarise(lake, job, arguments.device, planned, display.tally))
 
 

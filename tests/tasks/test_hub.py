@@ -111,7 +111,7 @@ def test_a_folder_of_that_name_here_comes_before_the_hub(
 @pytest.mark.parametrize(
     "other",
     ["checkpoints/run", "checkpoints/run/00000001", "models:/caplift-filter@champion", "a/b/c",
-     "/tmp/folder", "name", "../folder"],
+     "/models/folder", "name", "../folder"],
 )  # fmt: skip
 def test_other_addresses_are_not_taken_for_the_hubs(other: str) -> None:
     assert hub_id(other) == ""
