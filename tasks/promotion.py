@@ -8,7 +8,7 @@ last champions are listed in the model's tag `champions`; `rollback` goes back a
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,8 +53,9 @@ def promote(
 ) -> Decision:
     """Make a version the champion if it passes the gate, else the challenger; record why.
 
-    A champion that does not reach a floor any more loses the alias. A version that was rolled back
-    stays challenger until `rollback` names it.
+    A champion that does not reach a floor any more loses the alias; one that does keeps the
+    decision that made it champion. A version that was rolled back stays challenger until `rollback`
+    names it.
 
     Args:
         registry: where.
@@ -72,8 +73,29 @@ def promote(
     version_tags(where, name, version)
     with alone(where, name):
         decision = _decided(where, name, version, gate, (paired or {}, paired_with))
+        earlier = _earlier(where, name, version)
+        if earlier is not None and _is_said(earlier, decision, version):
+            return earlier
         _apply(where, name, version, decision)
     return decision
+
+
+def _earlier(where: Registry, name: str, version: str) -> Decision | None:
+    """Return the decision by which a version has its alias now; None when it has none."""
+    tags = version_tags(where, name, version)
+    told = {one.name: tags.get(f"gate.{one.name}") for one in fields(Decision)}
+    if not told["alias"] or alias_of(where, name, told["alias"]) != version:
+        return None
+    return Decision(**{name: value or "" for name, value in told.items()})
+
+
+def _is_said(earlier: Decision, now: Decision, version: str) -> bool:
+    """True when a decision adds nothing to an earlier one of the same version."""
+    if earlier.alias != now.alias:
+        return False
+    is_champion_already = now.alias == CHAMPION and now.against == version
+    same = (earlier.against, earlier.reason) == (now.against, now.reason[:LONGEST_TAG])
+    return is_champion_already or same
 
 
 def _decided(

@@ -77,7 +77,8 @@ def _write_shard(lake: Lake, shard: Shard, numbers: range, source: str, shades: 
             captions.append(_caption(shard, key, text, source))
     lost = rows.key_of(f"http://site/{shard}/gone.jpg")
     web.append({"key": lost, "outcome": rows.Outcome.HTTP_ERROR, "batch": shard.batch})
-    rows.write_rows(lake, lake.rows("plans", "", shard), rows.table_of([], rows.PLANS))
+    planned = [{"key": row["key"], "source": source} for row in web]
+    rows.write_rows(lake, lake.rows("plans", "", shard), rows.table_of(planned, rows.PLANS))
     rows.write_rows(lake, lake.rows("web", "", shard), rows.table_of(web, rows.WEB))
     path = lake.rows("captions", "ingestion", shard)
     rows.write_rows(lake, path, rows.table_of(captions, rows.CAPTIONS))

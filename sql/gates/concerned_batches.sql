@@ -1,5 +1,13 @@
 -- Which batches do the gates judge?
--- reads planned; returns those of $batches, or all when it is empty
-select distinct batch
-from planned
+-- reads planned, stage_run; returns those of $batches that the lake holds, or all when it is empty
+with
+
+held as (
+    select batch from planned
+    union
+    select batch from stage_run
+)
+
+select batch
+from held
 where len($batches::varchar[]) = 0 or list_contains($batches::varchar[], batch)

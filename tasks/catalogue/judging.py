@@ -19,6 +19,7 @@ from tasks.catalogue.verdicts import (
     record,
 )
 from tasks.database import Database
+from tasks.errors import InputError
 from tasks.rows import fingerprint
 from tasks.storage import Lake
 
@@ -46,12 +47,17 @@ def judge(database: Database, lake: Lake, check: Check | None = None) -> None:
         lake: where checks are recorded.
         check: what is asked; it is recorded. None judges what the last check of this content did,
             or else all of the lake, and records nothing.
+
+    Raises:
+        InputError: a batch is to be judged that the lake does not hold.
     """
     past = read_checks(lake)
     content = fingerprint(database.rows("gates/content"))
     asked = _named(check, past, content)
     _make_history(database, lake, past)
     database.create("concerned_batch", "gates/concerned_batches", batches=list(asked.batches))
+    if check is not None:
+        _refuse_unknown(database, lake, check)
     _measure_anew(database, lake, past, asked)
     database.create("gate_result", "gates/result", run=asked.run)
     if check is not None:
@@ -60,6 +66,15 @@ def judge(database: Database, lake: Lake, check: Check | None = None) -> None:
         _make_history(database, lake, [*(one for one in past if one["id"] != made["id"]), made])
         database.create("gate_result", "gates/result", run=asked.run)
     database.drop("concerned_batch")
+
+
+def _refuse_unknown(database: Database, lake: Lake, check: Check) -> None:
+    """Refuse to judge what is not there: nothing would be measured, and nothing could fail."""
+    unknown = database.rows("gates/unknown_batches", batches=list(check.batches))
+    if unknown:
+        told = ", ".join(row["batch"] for row in unknown)
+        held = ", ".join(lake.folders("plans")) or "none"
+        raise InputError(f"the gates cannot judge {told}: {lake.root} holds the batches {held}")
 
 
 def _measure_anew(database: Database, lake: Lake, past: list[dict[str, Any]], asked: Check) -> None:

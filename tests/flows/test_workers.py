@@ -260,7 +260,7 @@ def test_a_killed_server_costs_no_work_and_the_run_ends_when_it_is_back(
 
 
 def group_of_all(client: SyncPrefectClient, lake: Lake) -> FlowRun:
-    """Start one group of the three shards of a lake, as capfilt would."""
+    """Start one group of all the shards of a lake, as capfilt would."""
     crown(lake)
     job = named_job(lake, HOW, *(lake.path(MODEL.format(name)) for name in MODELS))
     shards = [shard.name for shard in lake.planned("web")]
@@ -273,11 +273,12 @@ def group_of_all(client: SyncPrefectClient, lake: Lake) -> FlowRun:
 def test_a_killed_workers_run_goes_on_and_no_second_one_shares_its_gpu(
     stand: Stand, client: SyncPrefectClient, tmp_path: Path
 ) -> None:
-    lakes = [write_lake(tmp_path / name, counts=(PICTURES,) * 3) for name in ("first", "second")]
+    counts = (PICTURES,) * SHARDS
+    lakes = [write_lake(tmp_path / name, counts=counts) for name in ("first", "second")]
     running = group_of_all(client, lakes[0])
     eventually("a shard of the first is done", lambda: scored(lakes[0]), LONG_S)
     with stand.killed("worker-gpu"):
-        assert len(scored(lakes[0])) < 3, "nothing was left to go on with"
+        assert len(scored(lakes[0])) < SHARDS, "nothing was left to go on with"
         assert process_of(running) is not None
     waiting = group_of_all(client, lakes[1])
     first, second = ending(client, running), ending(client, waiting)

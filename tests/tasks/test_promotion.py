@@ -77,12 +77,23 @@ def test_a_champion_that_is_judged_again_stays_once_in_the_history(
 ) -> None:
     name = "caplift-captioner"
     only = registered(registry, tmp_path, name, 0.4)
-    for _ in range(2):
-        assert promote(registry, name, only, GATE).alias == "champion"
+    decided = promote(registry, name, only, GATE)
+    assert (decided.alias, decided.against) == ("champion", "")
+    tags = version_tags(registry, name, only)
+    # Another floor that it reaches as well: what made it champion still stands, word by word.
+    assert promote(registry, name, only, Gate(floors={"cider_d": 0.3})) == decided
+    assert version_tags(registry, name, only) == tags
     assert [one["version"] for one in history(registry, name)] == [only]
     # The floor has risen: it is champion no more.
-    assert promote(registry, name, only, Gate(floors={"cider_d": 0.41})).alias == "challenger"
+    higher = Gate(floors={"cider_d": 0.41})
+    assert promote(registry, name, only, higher).alias == "challenger"
     assert aliases(registry, name) == {"challenger": only}
+    # Against no champion now, it is told so once, and then nothing is new.
+    told = promote(registry, name, only, higher)
+    assert (told.alias, told.against) == ("challenger", "")
+    assert promote(registry, name, only, higher) == told
+    assert promote(registry, name, only, GATE).alias == "champion"
+    assert aliases(registry, name) == {"champion": only}
 
 
 def test_a_champion_from_before_there_was_a_history_can_be_gone_back_to(

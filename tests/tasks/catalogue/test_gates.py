@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks import rows
-from tasks.catalogue.gates import GateResult, require, run_gates
-from tasks.catalogue.verdicts import Override
+from tasks.catalogue.gates import GateResult, check_gates, require, run_gates
+from tasks.catalogue.verdicts import Check, Override, read_checks
 from tasks.errors import GateFailed, InputError
 from tasks.selection import select
 from tests.gate_lakes import COUNT, healthy, lake_of, of_measure, sentence, verdicts
@@ -99,6 +99,22 @@ def test_nineteen_gates_have_a_check_and_limits(tmp_path: Path) -> None:
     assert {one.status for one in results} == {"not measured"}
     assert all(one.limits for one in results)
     require(results)
+
+
+def test_a_batch_that_is_not_there_cannot_pass(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path)
+    with pytest.raises(InputError, match=r"cannot judge webb: .* holds the batches web$"):
+        check_gates(lake, Check(run="r", batches=("webb", "web")))
+    assert read_checks(lake) == []
+    assert not lake.exists("quality.duckdb")
+
+
+def test_a_batch_whose_plan_names_nothing_is_judged_by_what_it_holds(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, refused)
+    for shard in lake.planned("web"):
+        rows.write_rows(lake, lake.rows("plans", "", shard), rows.table_of([], rows.PLANS))
+    results = check_gates(lake, Check(run="r", batches=("web",)))
+    assert [one.status for one in of_measure(results, "G8", "accepted")] == ["fail"]
 
 
 OFFENDERS: list[tuple[str, str, Callable[[int], Painted]]] = [
