@@ -48,5 +48,5 @@ class Outliving:
 def setup_environment(*, ctx: object) -> None:  # noqa: ARG001  # Prefect names the hook's argument
     """Put the streams in place in the process of a flow run; called by Prefect at import."""
     if os.environ.get("PREFECT__FLOW_RUN_ID"):
-        sys.stdout = Outliving(sys.stdout)  # type: ignore[assignment]
-        sys.stderr = Outliving(sys.stderr)  # type: ignore[assignment]
+        sys.stdout = Outliving(sys.stdout)
+        sys.stderr = Outliving(sys.stderr)
