@@ -29,9 +29,14 @@ WIDEST = TABLE - 2 * STRIDES * ROWS  # a row that fits into the table, wherever 
 TABLE_SEED = 8
 
 
-# Below about -88 probabilities are denormal numbers in float32, with which a matrix product takes
-# ten times as long; this one is 4e-18.
-LEAST_PULL = -40.0
+# Below about -88 a probability is a denormal number in float32, and above 88 the odds against are:
+# arithmetic with them takes up to ten times as long. At this pull 4e-18 is left either way.
+MOST_PULL = 40.0
+
+
+def chances_(pull: Tensor) -> Tensor:
+    """Turn log odds into probabilities."""
+    return pull.clamp_(-MOST_PULL, MOST_PULL).sigmoid_()
 
 
 def coins_(pull: Tensor, generator: torch.Generator) -> Tensor:
@@ -46,8 +51,7 @@ def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
 
 def _tossed(pull: Tensor, out: Tensor, generator: torch.Generator) -> Tensor:
     if not _takes_bytes(pull):
-        pull.clamp_(min=LEAST_PULL).sigmoid_()
-        return torch.gt(pull, _uniform(pull, generator), out=out)
+        return torch.gt(chances_(pull), _uniform(pull, generator), out=out)
     width, table = pull.shape[1], _table(-1.0)
     for given, drawn in zip(torch.split(pull, ROWS), torch.split(out, ROWS), strict=True):
         source = Bytes(len(given), width, generator)
@@ -55,9 +59,7 @@ def _tossed(pull: Tensor, out: Tensor, generator: torch.Generator) -> Tensor:
         pieces = (torch.split(whole, source.together) for whole in (given, drawn))
         for byte, place, some, coin in zip(source, source.places, *pieces, strict=True):
             high = spare[: len(some)].copy_(byte)
-            if out is not pull:
-                some.clamp_(min=LEAST_PULL)
-            some.sigmoid_()
+            chances_(some)
             low = table.as_strided(some.shape, (source.stride, 1), place)
             # high + low is uniform on (0, 256): the unit is on where that is below 256 p.
             torch.add(low, some, alpha=256.0, out=coin)

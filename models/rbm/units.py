@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.rbm.draws import (
-    LEAST_PULL,
+    chances_,
     coins_,
     coins_of_chances_,
     log_normal_tail,
@@ -61,7 +61,7 @@ class BernoulliHidden:
 
     def mean_(self, pull: Tensor) -> Tensor:
         """p(h = 1 | v)."""
-        return pull.clamp_(min=LEAST_PULL).sigmoid_()
+        return chances_(pull)
 
     def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
         """Toss a coin each."""
@@ -151,7 +151,7 @@ class BernoulliVisible:
 
     def mean_(self, pull: Tensor) -> Tensor:
         """p(v = 1 | h)."""
-        return pull.sigmoid_()
+        return chances_(pull)
 
     def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Toss a coin each."""
