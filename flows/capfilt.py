@@ -19,10 +19,11 @@ from flows.environment import Machine, this_machine
 from flows.quality import require_filter
 from flows.runs import exact
 from flows.spreading import MOST_SHARDS, POLL_S, Group, Spread
+from tasks.aside import QUARANTINE
 from tasks.capfilt.display import showing
 from tasks.capfilt.naming import named_job
 from tasks.capfilt.quarantine import reasons
-from tasks.capfilt.settings import CAPTIONING, INGESTED, QUARANTINE, SCORING, CapFilt, Job
+from tasks.capfilt.settings import CAPTIONING, INGESTED, SCORING, CapFilt, Job
 from tasks.capfilt.tally import Tally
 from tasks.catalogue.verdicts import Override
 from tasks.errors import LakeError

@@ -1,5 +1,8 @@
 """Captions that were kept -> one vector for the picture and one for the text of each pair."""
 
+import logging
+from collections.abc import Sequence
+
 from prefect import flow, runtime, unmapped
 from prefect.events import emit_event
 
@@ -7,6 +10,11 @@ from flows.dispatch import finished, placed, runner, shard_task
 from flows.environment import this_machine
 from flows.runs import exact, run_name
 from tasks import embedding as stage
+from tasks.aside import QUARANTINE
+from tasks.errors import LakeError
+from tasks.storage import Commit
+
+log = logging.getLogger(__name__)
 
 CHAMPION = "models:/caplift-blip@champion"
 EMBEDDED = "caplift.embedding.completed"  # infra/prefect.yaml starts rbm on it
@@ -34,6 +42,9 @@ def embedding(
 
     Returns:
         The name of the run that holds the vectors.
+
+    Raises:
+        LakeError: no shard could be embedded.
     """
     machine = this_machine()
     opened = machine.open_lake(lake)
@@ -51,7 +62,7 @@ def embedding(
             unmapped(settings),
             unmapped(machine.device),
         )
-    finished(futures, "shards embedded")
+    _look_at(finished(futures, "shards embedded"))
     if not runtime.flow_run.parent_flow_run_id:  # inside a pipeline the next stage is called
         emit_event(
             EMBEDDED,
@@ -59,3 +70,15 @@ def embedding(
             payload={"lake": opened.root, "vectors": run, "batches": list(batches)},
         )
     return run
+
+
+def _look_at(records: Sequence[Commit]) -> None:
+    """Say how many shards could not be read, and end the run where that is all of them."""
+    spoilt = [record for record in records if record.stage == QUARANTINE]
+    if not spoilt:
+        return
+    told = f"{len(spoilt)} of {len(records)} shards could not be embedded and are in quarantine"
+    first = f"the first is {spoilt[0].shard}: {spoilt[0].versions['reason']}"
+    if len(spoilt) == len(records):
+        raise LakeError(f"{told}, {first}")
+    log.warning("%s, %s", told, first)

@@ -47,6 +47,8 @@ class Outliving:
 @register_hook
 def setup_environment(*, ctx: object) -> None:  # noqa: ARG001  # Prefect names the hook's argument
     """Put the streams in place in the process of a flow run; called by Prefect at import."""
-    if os.environ.get("PREFECT__FLOW_RUN_ID"):
+    from prefect.runtime import flow_run  # not while prefect itself is being imported
+
+    if flow_run.id:
         sys.stdout = Outliving(sys.stdout)
         sys.stderr = Outliving(sys.stderr)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from models.matcher import MAX_LENGTH
 from tasks import rows
+from tasks.aside import put_aside, reasons, take_back
 from tasks.capfilt.opening import by_picture, shard_captions
 from tasks.checkpoints import LoadedModel
-from tasks.errors import InputError
+from tasks.errors import InputError, LakeError
 from tasks.inference import over_pictures, shared_model
 from tasks.samples import selection_digest
 from tasks.storage import Commit, Lake, Shard
@@ -55,6 +57,8 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
 ) -> Commit:
     """Embed every pair of a shard; nothing happens when that is done.
 
+    A shard that cannot be read, or that one of the chosen runs has put aside, is put aside.
+
     Args:
         lake: where everything lies.
         run: the name of the vectors.
@@ -65,17 +69,29 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
         how: batch size and text length.
         device: "cpu" or "cuda".
 
+    Returns:
+        The record that the shard is embedded, or that it is in quarantine and why.
+
     Raises:
         InputError: the selection is missing or unfinished.
-        LakeError: a caption run has nothing for the shard.
+        LakeError: a caption run has nothing for the shard's batch.
         ModelError: the model is missing or damaged.
     """
     if lake.is_committed(STAGE, run, shard):
         return lake.commit_of(STAGE, run, shard)
     started = time.monotonic()
     loaded = shared_model(lake, model_uri, device, "filter")
-    captions = _chosen(lake, shard, chosen)
-    images, texts = _embedded(lake, loaded, shard, captions, how)
+    caption_runs = () if isinstance(chosen, str) else chosen
+    _refuse_absent(lake, shard.batch, caption_runs)
+    lacking = reasons(lake, caption_runs, [shard])
+    if lacking:
+        return _aside(lake, run, shard, lacking[str(shard)], 1)
+    captions: list[dict[str, Any]] = []
+    try:
+        captions = _chosen(lake, shard, chosen)
+        images, texts = _embedded(lake, loaded, shard, captions, how)
+    except LakeError as error:
+        return _aside(lake, run, shard, str(error), len(captions))
     path = lake.rows("vectors", run, shard)
     rows.write_rows(lake, path, vectors_table(captions, images, texts), ROWS_AT_ONCE)
     commit = lake.commit(
@@ -92,6 +108,7 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
             "model": loaded.name,
         },
     )
+    take_back(lake, run, shard)
     pictures, pairs = commit.rows["pictures"], commit.rows["vectors"]
     log.info(
         "%s %s: %d pictures, %d pairs in %.1f s", STAGE, shard, pictures, pairs, commit.seconds
@@ -120,6 +137,21 @@ def _embedded(
         images[places] = image.numpy()
         texts[places] = found.numpy()
     return images, texts
+
+
+def _aside(lake: Lake, run: str, shard: Shard, reason: str, failed: int) -> Commit:
+    log.warning("shard %s is put aside: %s", shard, reason)
+    return put_aside(lake, run, shard, reason, failed=failed)
+
+
+def _refuse_absent(lake: Lake, batch: str, caption_runs: Sequence[str]) -> None:
+    for name in caption_runs:
+        if not lake.names(f"captions/{name}/{batch}", ".parquet"):
+            known = ", ".join(lake.folders("captions")) or "none"
+            raise LakeError(
+                f"there are no captions of run {name} for batch {batch} in {lake.root} "
+                f"(runs there: {known})"
+            )
 
 
 def _chosen(lake: Lake, shard: Shard, chosen: str | tuple[str, ...]) -> list[dict[str, Any]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tasks import rows
+from tasks.aside import QUARANTINE
 from tasks.errors import LakeError
 from tasks.storage import Lake, Shard
 
 INGESTED = "ingestion"
-QUARANTINE = "quarantine"  # as tasks.capfilt writes it, whose import would bring torch along
 
 
 def _only(schema: Any, names: str) -> Any:

@@ -15,7 +15,6 @@ from tasks.errors import InputError
 
 CAPTIONING = "captioning"
 SCORING = "scoring"
-QUARANTINE = "quarantine"
 INGESTED = "ingestion"  # the run whose captions are the web's and the humans' own texts
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")

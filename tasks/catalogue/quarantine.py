@@ -6,12 +6,12 @@ Their candidates are asked for again by a retry of the batch. When enough of the
 retry or in the shard itself, the next check takes the shard back; so does an override of G2.
 """
 
-import contextlib
 import logging
 
+from tasks.aside import put_aside, take_back
 from tasks.catalogue.verdicts import Check
 from tasks.database import Database
-from tasks.selection_inputs import INGESTED, QUARANTINE
+from tasks.selection_inputs import INGESTED
 from tasks.storage import Lake, Shard
 
 log = logging.getLogger(__name__)
@@ -42,15 +42,7 @@ def keep_apart(lake: Lake, database: Database, asked: Check) -> None:
 
 def _put_aside(lake: Lake, shard: Shard, n: int, share: float) -> None:
     reason = f"{GATE}: {share:.3g} of {n} candidates were fetched"
-    lake.commit(
-        QUARANTINE,
-        INGESTED,
-        shard,
-        files=[],
-        rows={"failed": n - round(share * n)},
-        seconds=0.0,
-        versions={"reason": reason},
-    )
+    put_aside(lake, INGESTED, shard, reason, failed=n - round(share * n))
     log.warning(
         "shard %s is put aside (%s), so no selection reads it; fetch what failed again: "
         "python -m tasks.ingestion --retry-failed --batch %s %s",
@@ -59,6 +51,5 @@ def _put_aside(lake: Lake, shard: Shard, n: int, share: float) -> None:
 
 
 def _take_back(lake: Lake, shard: Shard) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        lake.fs.rm(lake.path(lake.commit_path(QUARANTINE, INGESTED, shard)))
+    if take_back(lake, INGESTED, shard):
         log.info("shard %s is taken back", shard)

@@ -11,9 +11,10 @@ from models.preprocessing import pixels_for
 from models.presets import preset
 from models.tokenization import Tokenizer
 from tasks import rows
+from tasks.aside import put_aside, reasons
 from tasks.checkpoints import load_model, save_checkpoint
 from tasks.embedding import Embedding, embed_shard
-from tasks.errors import InputError
+from tasks.errors import InputError, LakeError
 from tasks.pictures import read_pictures, shard_pictures
 from tasks.storage import Lake, Shard
 from tasks.vectors import vectors_schema
@@ -83,3 +84,35 @@ def test_a_shard_of_which_nothing_was_kept_has_no_vectors(lake: Lake) -> None:
 def test_an_unfinished_selection_is_refused(lake: Lake) -> None:
     with pytest.raises(InputError, match="selection 'none' is missing or unfinished"):
         embed_shard(lake, "v", FIRST, "none", MODEL, Embedding())
+
+
+def test_captions_of_a_run_that_is_not_there_are_refused(lake: Lake) -> None:
+    with pytest.raises(LakeError, match=r"no captions of run gone for batch web .*ingestion\)$"):
+        embed_shard(lake, "v", FIRST, ("ingestion", "gone"), MODEL, Embedding())
+    assert not lake.exists("commits/quarantine")
+
+
+def test_a_shard_that_cannot_be_read_is_put_aside_until_it_can(lake: Lake) -> None:
+    tar = Path(lake.path(lake.web_tar(FIRST)))
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[: len(whole) // 2])
+    record = embed_shard(lake, "v", FIRST, "all", MODEL, Embedding())
+    assert (record.stage, record.rows) == ("quarantine", {"failed": 7})
+    assert reasons(lake, ["v"], [FIRST]) == {"web/00000": record.versions["reason"]}
+    assert lake.committed("embedding", "v", "web") == []
+    assert not lake.exists(lake.rows("vectors", "v", FIRST))
+    tar.write_bytes(whole)
+    assert embed_shard(lake, "v", FIRST, "all", MODEL, Embedding()).stage == "embedding"
+    assert reasons(lake, ["v"], [FIRST]) == {}
+
+
+def test_a_shard_that_the_captioner_has_put_aside_is_put_aside_too(lake: Lake) -> None:
+    second = Shard("web", "00001")
+    for run in ("ingestion", "c"):
+        told = rows.read_rows(lake, lake.rows("captions", "ingestion", second))
+        rows.write_rows(lake, lake.rows("captions", run, second), told)
+    put_aside(lake, "c", FIRST, "it is cut off", failed=7)
+    record = embed_shard(lake, "v", FIRST, ("ingestion", "c"), MODEL, Embedding())
+    assert (record.stage, record.versions) == ("quarantine", {"reason": "it is cut off"})
+    record = embed_shard(lake, "v", second, ("ingestion", "c"), MODEL, Embedding())
+    assert (record.stage, record.rows["vectors"]) == ("embedding", 8)
