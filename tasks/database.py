@@ -5,7 +5,7 @@ through its fsspec file system.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,17 @@ from tasks.errors import LakeError
 from tasks.older import LATER
 from tasks.storage import Lake
 
-# What the columns of `tasks.older.LATER` are in DuckDB.
 TYPES = {
     pa.uint64(): "ubigint",
     pa.float32(): "float",
+    pa.float64(): "double",
     pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
     pa.string(): "varchar",
     pa.bool_(): "boolean",
+    pa.timestamp("ms", tz="UTC"): "timestamptz",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
 }
 DatabaseError = duckdb.Error
 PARAMETER = re.compile(r"\$([a-z_]+)")
@@ -42,9 +46,12 @@ class Database:
         self, path: str | Path = "", *, memory_limit: str = "", read_only: bool = False
     ) -> None:
         self.connection = duckdb.connect(str(path) or ":memory:", read_only=read_only)
+        self._known: dict[str, str] = {}  # column -> the type of its values
         if not read_only:
             # Statements say in which order rows come; keeping that of the files costs memory.
             self.connection.execute("set preserve_insertion_order = false")
+        if not path:  # a checkpoint of what is only in memory moves a million rows for nothing
+            self.connection.execute("set checkpoint_threshold = '1TB'")
         if memory_limit:
             self.connection.execute("set memory_limit = $limit", {"limit": memory_limit})
 
@@ -116,6 +123,19 @@ class Database:
         )
         self._execute(name, filled, {"label": label, **parameters})
 
+    def know(self, column: str, values: Iterable[str]) -> None:
+        """Keep a text column of the tables loaded from now on as numbers, in the order of its text.
+
+        Sorting by two such columns and a third takes half the time of sorting by three texts. A
+        table that holds another value, or comes from files of unlike columns, keeps the text.
+        """
+        listed = ", ".join(_literal(value) for value in sorted(set(values)))
+        if listed:
+            self._known[column] = f"{column}_known"
+            self.connection.execute(
+                f"create type {_quoted(self._known[column])} as enum ({listed})"
+            )
+
     def load(
         self,
         table: str,
@@ -134,7 +154,10 @@ class Database:
             LakeError: a file is missing, damaged, or lacks a column.
         """
         if not files:
-            self.keep(table, schema.append(pa.field("path", pa.string())).empty_table())
+            # Not by an empty table of Arrow's: making one imports pandas, a third of a second.
+            columns = [f"{_quoted(one.name)} {_type_of(one.type)}" for one in schema]
+            listed = ", ".join([*columns, "path varchar"])
+            self.connection.execute(f"create or replace table {_quoted(table)} ({listed})")
             return
         try:
             self._take(table, lake, files, schema, as_view=as_view)
@@ -157,11 +180,12 @@ class Database:
             read = self._parquet(lake, files, union=union)
             if not union and not set(schema.names) <= set(read.columns):
                 continue
-            columns = ", ".join(_column(name, read.columns) for name in schema.names)
+            known = {} if union else self._known
+            columns = ", ".join(_column(name, read.columns, known) for name in schema.names)
             found = read.project(f"{columns}, filename as path")
             try:
                 found.create_view(table) if as_view else found.create(table)
-            except duckdb.Error:  # a later file lacks a column, or is damaged
+            except duckdb.Error:  # a later file lacks a column, says what nobody knew, is damaged
                 if union:
                     raise
             else:
@@ -172,7 +196,7 @@ class Database:
         for file in files:
             try:
                 read = self._parquet(lake, [file])
-                read.project(", ".join(_column(name, read.columns) for name in schema.names))
+                read.project(", ".join(_column(name, read.columns, {}) for name in schema.names))
             except duckdb.Error as error:
                 return f"{file}: {_first_line(error)}"
         return ""
@@ -200,9 +224,8 @@ class Database:
 
     def comment(self, kind: str, name: str, text: str) -> None:
         """Say what something holds; kind is column, table, view or macro table."""
-        said = "'" + text.replace("'", "''") + "'"
         what = ".".join(_quoted(part) for part in name.split("."))
-        self.connection.execute(f"comment on {kind} {what} is {said}").fetchall()
+        self.connection.execute(f"comment on {kind} {what} is {_literal(text)}").fetchall()
 
     def checkpoint(self) -> None:
         """Move everything into the file itself, so that no second file is needed beside it."""
@@ -231,10 +254,20 @@ def _used(text: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name in named}
 
 
-def _column(name: str, there: Sequence[str]) -> str:
+def _column(name: str, there: Sequence[str], known: Mapping[str, str]) -> str:
     if name in LATER and name not in there:
         return f"null::{TYPES[LATER[name]]} as {_quoted(name)}"
+    if name in known:
+        return f"{_quoted(name)}::{_quoted(known[name])} as {_quoted(name)}"
     return _quoted(name)
+
+
+def _type_of(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_type_of(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return f"struct({', '.join(f'{_quoted(of.name)} {_type_of(of.type)}' for of in kind)})"
+    return TYPES[kind]
 
 
 def _first_line(error: Exception) -> str:
@@ -243,6 +276,10 @@ def _first_line(error: Exception) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _protocol(file_system: Any) -> str:

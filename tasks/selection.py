@@ -156,6 +156,9 @@ def _decide(database: Any, lake: Lake, how: Selection, inputs: SelectionInputs) 
     All captions are decided together, also when one shard is new: how often a text is repeated,
     the best fraction by ITC, an RBM's quantile, copies of a picture and ranks are of all of them.
     """
+    database.know("batch", [*how.batches, *how.evaluation_batches])
+    database.know("shard", [shard.name for shard in inputs.shards])
+    database.know("source", rows.TextSource)
     for table, (files, schema) in inputs.tables.items():
         database.load(table, lake, files, schema)
     numbers = asdict(how.thresholds)

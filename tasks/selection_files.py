@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import compute as pc
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:  # The settings are read on hosts that have no DuckDB.
 
 STAGE = "selection"
 WRITERS = 4  # threads; they wait for the disk, not for each other
-# Of columns whose values are all different a dictionary costs and saves nothing; and nobody looks
-# for a few rows by the least and greatest value of so small a file.
+# Of columns whose values are almost all different a dictionary costs and saves nothing; and nobody
+# looks for a few rows by the least and greatest value of so small a file.
 WRITTEN: dict[str, Any] = {
     "use_dictionary": [
-        *("key", "batch", "shard", "selection", "rule", "version", "reason", "signal"),
+        *("batch", "shard", "selection", "rule", "version", "reason", "signal"),
         *("threshold", "order", "verdict", "source"),
     ],
     "write_statistics": False,
@@ -89,14 +90,29 @@ class _Part:
         rule = pc.index_in(made.column("order"), self.rules.column("order"))
         same = {"batch": shard.batch, "shard": shard.name, "selection": selection}
         columns = {
-            **_columns(self.captions.select(["key", "caption_id"]).take(which)),
-            **_columns(self.rules.take(rule)),
-            **{name: pa.repeat(value, len(made)) for name, value in same.items()},
+            **_taken(self.captions.select(["key", "caption_id"]), which),
+            **_taken(self.rules, rule),
+            **{name: _repeated(value, len(made)) for name, value in same.items()},
             **_columns(made.select(["value", "threshold"])),
-            "verdict": pc.if_else(made.column("drops"), "drop", "flag"),
+            "verdict": pc.if_else(
+                made.column("drops"), _repeated("drop", len(made)), _repeated("flag", len(made))
+            ),
         }
         ordered = {name: columns[name] for name in rows.DECISIONS.names}
         return pa.table(ordered).cast(rows.DECISIONS)
+
+
+def _repeated(text: str, times: int) -> pa.StringArray:
+    """Do as pa.repeat() does without making a value of Arrow's: that imports pandas, .3 s."""
+    content = text.encode()
+    ends = np.arange(times + 1, dtype=np.int32) * np.int32(len(content))
+    return pa.StringArray.from_buffers(times, pa.py_buffer(ends), pa.py_buffer(content * times))
+
+
+def _taken(table: pa.Table, places: pa.ChunkedArray) -> dict[str, Any]:
+    """Return columns at places; of arrays in one piece that takes a quarter of the time."""
+    whole = places.combine_chunks()
+    return {name: column.combine_chunks().take(whole) for name, column in _columns(table).items()}
 
 
 def _columns(table: pa.Table) -> dict[str, Any]:
