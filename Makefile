@@ -37,7 +37,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "no Python 3.11 or newer with venv found; install one (Debian: apt install python3-venv)" \
 	    "or name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo "installing into .venv (about 190 packages, several minutes; pip says what it does)"
-	$(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo '$(PYTHON) -m venv --clear .venv'; $(PYTHON) -m venv --clear .venv; }
 	$(BIN)/python -m pip install --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[pipeline,demo,weights,s3]' --group dev
 	@touch $(INSTALLED)
