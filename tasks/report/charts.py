@@ -126,7 +126,7 @@ def histogram(
         threshold: where a dashed line stands.
         span: ends of the value axis; None takes those of the bins.
     """
-    scale = alt.Scale(domain=list(span)) if span else alt.Scale(zero=False)
+    scale = alt.Scale(domain=list(span or _around(rows)), nice=span is None)
     by_source = "source" in rows[0]
     drawn = (
         alt.Chart(_values(rows))
@@ -259,13 +259,21 @@ def _colour(rows: Rows, column: str) -> Any:
         present = [name for name in SOURCES if any(row[column] == name for row in rows)]
         legend = alt.Legend(values=present)
     else:
-        legend = alt.Legend()
+        long = max(len(name) for name in named) > LINE - 4  # two such names are wider than a chart
+        legend = alt.Legend(columns=1) if long else alt.Legend()
     first = 0 if named[0] in SOURCES else len(SOURCES)  # no other thing in the sources' colours
     # A series that is counted keeps its colour in every chart of a section.
     counted = {str(row[column]): int(row.get("nth", named.index(str(row[column])))) for row in rows}
     places = [counted.get(name, nth) for nth, name in enumerate(named)]
     painted = [SERIES[(first + place) % len(SERIES)] for place in places]
     return alt.Color(f"{column}:N", scale=alt.Scale(domain=named, range=painted), legend=legend)
+
+
+def _around(rows: Rows) -> tuple[float, float]:
+    """Return the ends of an axis of bins; one bin alone has as much room on either side."""
+    low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
+    alone = all(row["low"] == low for row in rows)
+    return (2 * low - high, 2 * high - low) if alone else (low, high)
 
 
 def _threshold(value: float) -> Any:

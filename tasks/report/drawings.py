@@ -133,7 +133,7 @@ def calibration(rows: Rows, _scope: Scope) -> Any:
 
 def training(rows: Rows, _scope: Scope) -> Any:
     """A loss by step, a line a run."""
-    return charts.lines(rows, "step", "value", "run", ("step", "nats"))
+    return charts.lines(rows, "step", "value", "label", ("step", "nats"))
 
 
 def evaluation(rows: Rows, _scope: Scope) -> Any:

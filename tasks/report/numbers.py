@@ -1,6 +1,7 @@
 """Values as JSON can hold them, and as a person reads them."""
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return value
+
+
+def counted(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:
+    """Return the columns that hold numbers: they stand right in a table."""
+    return {
+        name
+        for name in columns
+        if any(isinstance(row[name], int | float) for row in rows)
+        and not any(isinstance(row[name], bool | str) for row in rows)
+    }
 
 
 def share(value: float) -> str:

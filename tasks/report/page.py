@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from tasks.report.figures import DrawnSection, Header
 from tasks.report.galleries import Shown
-from tasks.report.numbers import share, shortened, spoken
+from tasks.report.numbers import counted, share, shortened, spoken
 
 STATUSES = ("fail", "warn", "pass", "not measured")
 MOST_ROWS = 60
@@ -91,6 +91,7 @@ def _environment() -> Environment:
     made.loader = FunctionLoader(own_text)
     made.filters |= {
         "spoken": spoken,
+        "counted": counted,
         "shortened": shortened,
         "share": share,
         "address": address,

@@ -4,7 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 from tasks.report import charts
-from tasks.report.numbers import plain, spoken
+from tasks.report.numbers import counted, plain, spoken
 
 BINS = [
     {"source": source, "low": low / 10, "high": (low + 1) / 10, "share": 0.25}
@@ -68,3 +68,18 @@ def test_numbers_are_said_as_a_person_reads_them() -> None:
         *("-", "-", "yes", "12,345", "999", "0.1235", "a, 2", "-")
     ]
     assert plain({"a": [float("nan"), float("inf"), 1.5]}) == {"a": [None, None, 1.5]}
+
+
+def test_one_bin_alone_does_not_fill_the_chart() -> None:
+    alone = [{"low": 96.0, "high": 97.0, "share": 1.0}]
+    text = drawn(charts.histogram(alone, "pixels"))
+    assert ">95.0<" in text
+    assert ">98.0<" in text
+
+
+def test_a_column_of_numbers_is_one_whatever_else_is_missing_in_it() -> None:
+    rows = [
+        {"n": None, "share": 0.5, "is_green": True, "name": "a.b", "none": None},
+        {"n": 3, "share": None, "is_green": False, "name": "c", "none": None},
+    ]
+    assert counted(rows, list(rows[0])) == {"n", "share"}
