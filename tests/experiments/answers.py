@@ -1,4 +1,4 @@
-"""Print the questions of the top README with their answers on a lake; the README quotes them.
+"""Print the questions of both READMEs with their answers on a lake; they quote them.
 
 make answers [SITE=default]
 """
@@ -17,7 +17,7 @@ from tasks.catalogue.building import open_catalogue
 from tasks.commands import run_command
 from tasks.storage import open_lake
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def answer(found: Sequence[dict[str, Any]]) -> Table:
@@ -30,14 +30,38 @@ def answer(found: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def aligned(found: Sequence[dict[str, Any]]) -> str:
+    """Return rows as lines of columns, numbers at the right and texts at the left."""
+    lines = []
+    names = list(found[0]) if found else []
+    told = [["" if value is None else _said(value) for value in row.values()] for row in found]
+    for place, name in enumerate(names):
+        column = [name, *(row[place] for row in told)]
+        width = max(map(len, column))
+        is_text = any(isinstance(row[name], str) for row in found)
+        lines.append([one.ljust(width) if is_text else one.rjust(width) for one in column])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*lines, strict=True))
+
+
+def questions(page: Path) -> list[str]:
+    """Return the statements a page asks."""
+    return re.findall(r"```sql\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def _said(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Ask every question of the README."""
     (root,) = arguments
     console = Console(width=120)
     with open_catalogue(open_lake(root)) as database:
-        for asked in re.findall(r"```sql\n(.*?)```", README.read_text(), re.DOTALL):
+        for asked in questions(ROOT / "README.md"):
             console.print(asked, highlight=False, markup=False)
             console.print(answer(database.ask(asked)), highlight=False, markup=False)
+        for asked in questions(ROOT / "sql/README.md"):
+            sys.stdout.write(f"{asked}\n{aligned(database.ask(asked))}\n\n")
 
 
 if __name__ == "__main__":
