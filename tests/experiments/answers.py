@@ -32,7 +32,7 @@ def answer(found: Sequence[dict[str, Any]]) -> Table:
 
 def aligned(found: Sequence[dict[str, Any]]) -> str:
     """Return rows as lines of columns, numbers at the right and texts at the left."""
-    lines = []
+    lines: list[list[str]] = []
     names = list(found[0]) if found else []
     told = [["" if value is None else _said(value) for value in row.values()] for row in found]
     for place, name in enumerate(names):
@@ -45,7 +45,7 @@ def aligned(found: Sequence[dict[str, Any]]) -> str:
 
 def questions(page: Path) -> list[str]:
     """Return the statements a page asks."""
-    return re.findall(r"```sql\n(.*?)```", page.read_text(), re.DOTALL)
+    return [str(one) for one in re.findall(r"```sql\n(.*?)```", page.read_text(), re.DOTALL)]
 
 
 def _said(value: Any) -> str:
