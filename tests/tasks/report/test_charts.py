@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 from tasks.report import charts
 from tasks.report.numbers import counted, plain, spoken
@@ -78,7 +79,7 @@ def test_one_bin_alone_does_not_fill_the_chart() -> None:
 
 
 def test_a_column_of_numbers_is_one_whatever_else_is_missing_in_it() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"n": None, "share": 0.5, "is_green": True, "name": "a.b", "none": None},
         {"n": 3, "share": None, "is_green": False, "name": "c", "none": None},
     ]
