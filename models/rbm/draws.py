@@ -9,7 +9,8 @@ number of the table and the same byte decide for both.
 
 More than `PIECE` bytes come in groups of rows: group (i, j) takes A_i xor B_j of fresh A and B. All
 bytes of a row are independent, and so are those of any three rows: every chain is right by itself,
-and means over chains vary as they should, for a sixth of the bytes.
+and means over chains vary as they should, for a sixth of the bytes. Four rows need not be: the
+bytes of (i, j), (i', j), (i, j') and (i', j') have an xor of 0.
 """
 
 import functools
@@ -39,9 +40,9 @@ def chances_(pull: Tensor) -> Tensor:
     return pull.clamp_(-MOST_PULL, MOST_PULL).sigmoid_()
 
 
-def coins_(pull: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn log odds (N, U) into draws of 0 or 1."""
-    return _tossed(pull, pull, generator)
+def coins_(pull: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
+    """Turn log odds (N, U), or those less a bias (U,), into draws of 0 or 1."""
+    return _tossed(pull, pull, generator, bias)
 
 
 def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
@@ -49,31 +50,42 @@ def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
     return _tossed(pull, torch.empty_like(pull), generator)
 
 
-def _tossed(pull: Tensor, out: Tensor, generator: torch.Generator) -> Tensor:
+def _tossed(
+    pull: Tensor, out: Tensor, generator: torch.Generator, bias: Tensor | None = None
+) -> Tensor:
     if not _takes_bytes(pull):
-        return torch.gt(chances_(pull), _uniform(pull, generator), out=out)
+        chance = chances_(pull if bias is None else pull.add_(bias))
+        return torch.gt(chance, _uniform(pull, generator), out=out)
     width, table = pull.shape[1], _table(-1.0)
+    half = None if bias is None else bias / 2
     for given, drawn in zip(torch.split(pull, ROWS), torch.split(out, ROWS), strict=True):
         source = Bytes(len(given), width, generator)
         spare = torch.empty(source.together, width)
         pieces = (torch.split(whole, source.together) for whole in (given, drawn))
         for byte, place, some, coin in zip(source, source.places, *pieces, strict=True):
-            high = spare[: len(some)].copy_(byte)
-            chances_(some)
             low = table.as_strided(some.shape, (source.stride, 1), place)
-            # high + low is uniform on (0, 256): the unit is on where that is below 256 p.
-            torch.add(low, some, alpha=256.0, out=coin)
+            high = spare[: len(some)]
+            if out is pull:
+                # high - low is uniform on (-128, 128): the unit is on below 128 (2 p - 1), which
+                # unlike a sigmoid is as fast where odds leave float32.
+                high.copy_(byte.view(torch.int8))
+                some.mul_(0.5) if half is None else torch.add(half, some, alpha=0.5, out=some)
+                torch.add(low, some.tanh_(), alpha=128.0, out=coin)
+            else:
+                high.copy_(byte)
+                torch.add(low, chances_(some), alpha=256.0, out=coin)
             coin.gt_(high)
     return out
 
 
-def normals_(mean: Tensor, generator: torch.Generator) -> Tensor:
-    """Add normal noise of variance 1 to means (N, U), two by the angle and the radius of one point.
+def normals_(mean: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
+    """Add normal noise of variance 1, and a bias (U,), to means (N, U).
 
-    Box and Muller (1958).
+    Two by the angle and the radius of one point (Box and Muller 1958).
     """
     if not _takes_bytes(mean):
-        return mean.add_(torch.empty_like(mean).normal_(generator=generator))
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        return mean.add_(noise if bias is None else noise.add_(bias))
     pairs = -(-mean.shape[1] // 2)
     turn = 2 * math.pi / 256
     angles, radii = _table(turn), _table(1 / 256)
@@ -90,6 +102,8 @@ def normals_(mean: Tensor, generator: torch.Generator) -> Tensor:
             low = radii.as_strided(shape, strides, place + pairs)
             torch.add(low, high, alpha=1 / 256, out=radius)
             radius.log_().mul_(-2).sqrt_()
+            if bias is not None:
+                some.add_(bias)
             first, second = some[:, :pairs], some[:, pairs:]
             first.addcmul_(radius, torch.cos(angle, out=high))
             second.addcmul_(radius[:, : second.shape[1]], angle.sin_()[:, : second.shape[1]])
@@ -118,8 +132,7 @@ class Bytes:
             self._ours = _fresh(1, -(-rows * width // 8), generator)
             self.together, self.stride, self.places = rows, width, [start]
             return
-        most = min(DOWN, -(-rows * width // PIECE))
-        each = -(-rows // (ACROSS * most))
+        each = -(-rows // (ACROSS * DOWN))
         across = min(ACROSS, -(-rows // each))
         self.together = each * across
         down = -(-rows // self.together)

@@ -238,10 +238,11 @@ class RBM(nn.Module):
         for rows, given in zip(self.cached(walked), self.cached(start), strict=True):
             hidden, now = rows.new_empty(len(rows), self.n_hidden), given
             for _ in range(steps):
-                torch.addmm(self.hbias, now, weight, out=hidden)
-                self.hiddens.draw_(hidden, generator)
-                torch.addmm(vbias, hidden, weight.T, out=rows)
-                self.visibles.draw_(rows, None, generator)
+                # Biases are added in the draws, a piece at a time: in a product they cost more.
+                torch.mm(now, weight, out=hidden)
+                self.hiddens.draw_(hidden, generator, self.hbias)
+                torch.mm(hidden, weight.T, out=rows)
+                self.visibles.draw_(rows, None, generator, vbias)
                 if observed is not None:
                     rows.copy_(torch.where(observed, given, rows))
                 now = rows

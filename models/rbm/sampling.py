@@ -137,10 +137,12 @@ def walk(
         for sweep in range(k):
             if sweep:
                 now = machine.hiddens.draw_(_tempered_(on, scale), generator)
-            torch.addmm(vbias, now, weight.T, out=rows)
-            if scale is not None and base is not None:
-                rows.sub_(base).mul_(scale).add_(base)
-            machine.visibles.draw_(rows, None, generator)
+            torch.mm(now, weight.T, out=rows)
+            if scale is None or base is None:
+                machine.visibles.draw_(rows, None, generator, vbias)
+            else:
+                rows.add_(vbias - base).mul_(scale)
+                machine.visibles.draw_(rows, None, generator, base)
             torch.addmm(machine.hbias, rows, weight, out=on)
         if deviation is not None:
             rows.mul_(deviation)

@@ -41,8 +41,8 @@ class HiddenUnits(Protocol):
     def mean_(self, pull: Tensor) -> Tensor:
         """E[h | v], (N, H)."""
 
-    def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw h given v, (N, H)."""
+    def draw_(self, pull: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
+        """Draw h given v, (N, H); a bias (H,) adds to the pull."""
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return both E[h | v] and a draw, (N, H) each."""
@@ -63,9 +63,9 @@ class BernoulliHidden:
         """p(h = 1 | v)."""
         return chances_(pull)
 
-    def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_(self, pull: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
         """Toss a coin each."""
-        return coins_(pull, generator)
+        return coins_(pull, generator, bias)
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Toss coins of the means."""
@@ -88,9 +88,9 @@ class GaussianHidden:
         """The pull itself."""
         return pull
 
-    def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_(self, pull: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
         """N(pull, 1)."""
-        return normals_(pull, generator)
+        return normals_(pull, generator, bias)
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The pull, and N(pull, 1)."""
@@ -112,9 +112,9 @@ class ReluHidden:
         """Of the density that is cut off."""
         return pull.copy_(mean_of_positives(pull))
 
-    def draw_(self, pull: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_(self, pull: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
         """By the inverse of the distribution."""
-        return positives_(pull, generator)
+        return positives_(_biased_(pull, bias), generator)
 
     def mean_and_draw_(self, pull: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Each from the pull."""
@@ -134,8 +134,17 @@ class VisibleUnits(Protocol):
     def mean_(self, pull: Tensor) -> Tensor:
         """E[v | h], (N, V)."""
 
-    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Draw v given h, (N, V); without `log_var` pulls and draws are in units of sigma."""
+    def draw_(
+        self,
+        pull: Tensor,
+        log_var: Tensor | None,
+        generator: torch.Generator,
+        bias: Tensor | None = None,
+    ) -> Tensor:
+        """Draw v given h, (N, V); a bias (V,) adds to the pull.
+
+        Without `log_var` pulls and draws are in units of sigma.
+        """
 
 
 class BernoulliVisible:
@@ -153,9 +162,15 @@ class BernoulliVisible:
         """p(v = 1 | h)."""
         return chances_(pull)
 
-    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def draw_(
+        self,
+        pull: Tensor,
+        log_var: Tensor | None,  # noqa: ARG002
+        generator: torch.Generator,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """Toss a coin each."""
-        return coins_(pull, generator)
+        return coins_(pull, generator, bias)
 
 
 class SoftmaxVisible:
@@ -176,9 +191,15 @@ class SoftmaxVisible:
         """Shares that sum to 1 in each group."""
         return pull.copy_(torch.softmax(self.grouped(pull), -1).view_as(pull))
 
-    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def draw_(
+        self,
+        pull: Tensor,
+        log_var: Tensor | None,  # noqa: ARG002
+        generator: torch.Generator,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """Choose one column of each group."""
-        return one_hots_(self.mean_(pull), self.categories, generator)
+        return one_hots_(self.mean_(_biased_(pull, bias)), self.categories, generator)
 
     def grouped(self, columns: Tensor) -> Tensor:
         """View (..., G C) as (..., G, C)."""
@@ -201,11 +222,22 @@ class GaussianVisible:
         """The pull itself."""
         return pull
 
-    def draw_(self, pull: Tensor, log_var: Tensor | None, generator: torch.Generator) -> Tensor:
+    def draw_(
+        self,
+        pull: Tensor,
+        log_var: Tensor | None,
+        generator: torch.Generator,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """N(pull, S)."""
         if log_var is None:
-            return normals_(pull, generator)
-        return pull.addcmul_(normals_(torch.zeros_like(pull), generator), torch.exp(log_var / 2))
+            return normals_(pull, generator, bias)
+        noise = normals_(torch.zeros_like(pull), generator)
+        return _biased_(pull, bias).addcmul_(noise, torch.exp(log_var / 2))
+
+
+def _biased_(pull: Tensor, bias: Tensor | None) -> Tensor:
+    return pull if bias is None else pull.add_(bias)
 
 
 HIDDENS: dict[str, HiddenUnits] = {

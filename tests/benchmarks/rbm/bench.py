@@ -36,10 +36,10 @@ from tests.benchmarks.rbm.contenders import Contender, Kind, Task, contenders  #
 from tests.benchmarks.rbm.digits import digits  # noqa: E402
 
 SHAPES: tuple[tuple[int, int, Kind], ...] = ((784, 500, "bernoulli"), (512, 1024, "gaussian"))
-# Shares of the products' rate that we want to reach; of Gibbs sweeps several in a call.
+# Shares of the products' rate that we want to reach; of Gibbs sweeps ten in a call.
 GOALS = {"gibbs": 0.8, "cd": 0.7, "pcd": 0.7}
 TITLES = {"gibbs": "Gibbs", "cd": "CD-1", "pcd": "PCD-1"}
-SWEEPS = 3
+SWEEPS = 10
 JUDGED_CHAINS, JUDGED_BETAS, JUDGED_SWEEPS = 64, 1500, 200
 Row = dict[str, Any]
 
