@@ -66,14 +66,17 @@ def publish_selection(lake: Lake, selection_id: str, folder: Path) -> int:
         How many samples the folder holds.
 
     Raises:
-        InputError: there is no such selection, or the folder holds another one.
+        InputError: there is no such selection, it is empty, or the folder holds another one.
     """
     card = f"selections/{selection_id}/selection.json"
     if not lake.exists(card):
         known = ", ".join(lake.folders("selections")) or "none"
         raise InputError(f"there is no selection {selection_id} in {lake.root} (there: {known})")
+    about = lake.read_json(card)
+    if not about["counts"]["selected"]:
+        raise InputError(f"selection {selection_id} keeps no caption, so there is nothing to write")
     local = Lake(str(folder.absolute()))
-    _claim(local, lake.read_json(card))
+    _claim(local, about)
     total = 0
     for relative in lake.glob(f"selections/{selection_id}/*/*.parquet"):
         batch, name = relative.split("/")[2], Path(relative).stem

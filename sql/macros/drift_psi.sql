@@ -9,7 +9,7 @@ create or replace macro drift_psi(before, after, wanted) as table (
         from v_signal_long
         where signal = wanted
             and (run = before or (batch = before and source <> 'synthetic'))
-            and not isnan(value)
+            and isfinite(value)
     ),
 
     of_after as (
@@ -17,7 +17,7 @@ create or replace macro drift_psi(before, after, wanted) as table (
         from v_signal_long
         where signal = wanted
             and (run = after or (batch = after and source <> 'synthetic'))
-            and not isnan(value)
+            and isfinite(value)
     ),
 
     edges as (

@@ -8,10 +8,10 @@ select
     signal,
     count(*) as n,
     count(*) filter (isnan(value)) as n_nan,
-    avg(value) filter (not isnan(value)) as mean,
-    stddev(value) filter (not isnan(value)) as deviation,
+    avg(value) filter (isfinite(value)) as mean,
+    stddev(value) filter (isfinite(value)) as deviation,
     quantile_cont(value, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
-        filter (not isnan(value)) as deciles
+        filter (isfinite(value)) as deciles
 from v_signal_long
 group by run, batch, source, signal
 order by run, batch, source, signal

@@ -8,7 +8,7 @@ cuts as (
         selection,
         quantile_cont(itc_cosine, 0.8) as high_itc
     from sample_final
-    where source = 'web' and not isnan(itc_cosine)
+    where source = 'web' and isfinite(itc_cosine)
     group by all
 ),
 

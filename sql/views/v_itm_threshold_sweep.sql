@@ -15,7 +15,7 @@ scored as (
         selection,
         source,
         itm_probability::double as itm,
-        floor(itm_probability * 20)::int as near,
+        floor(greatest(-1, least(21, itm_probability * 20)))::int as near,
         kept or all_reasons = ['itm_mismatch'] as else_kept
     from sample_final
     where itm_probability is not null and not isnan(itm_probability) and source <> 'human'

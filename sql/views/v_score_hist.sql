@@ -7,8 +7,8 @@ with
 outer_values as (
     select
         selection,
-        quantile_cont(itc_cosine::double, [0.002, 0.998]) filter (not isnan(itc_cosine)) as itc_cosine,
-        quantile_cont(rbm_pmi::double, [0.002, 0.998]) filter (not isnan(rbm_pmi)) as rbm_pmi
+        quantile_cont(itc_cosine::double, [0.002, 0.998]) filter (isfinite(itc_cosine)) as itc_cosine,
+        quantile_cont(rbm_pmi::double, [0.002, 0.998]) filter (isfinite(rbm_pmi)) as rbm_pmi
     from sample_final
     group by selection
 ),
@@ -31,7 +31,7 @@ counted as (
         least(greatest(floor(itm_probability::double * 40), 0), 39) as bin,
         count(*) as n
     from sample_final
-    where not isnan(itm_probability)
+    where isfinite(itm_probability)
     group by all
     union all
     select
@@ -44,7 +44,7 @@ counted as (
     join span
         on span.selection = sample_final.selection
         and span.signal = 'itc_cosine'
-    where not isnan(sample_final.itc_cosine)
+    where isfinite(sample_final.itc_cosine)
     group by all
     union all
     select
@@ -57,7 +57,7 @@ counted as (
     join span
         on span.selection = sample_final.selection
         and span.signal = 'rbm_pmi'
-    where not isnan(sample_final.rbm_pmi)
+    where isfinite(sample_final.rbm_pmi)
     group by all
 )
 

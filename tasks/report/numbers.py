@@ -1,7 +1,7 @@
 """Values as JSON can hold them, and as a person reads them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,11 @@ def counted(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> set[st
         if any(isinstance(row[name], int | float) for row in rows)
         and not any(isinstance(row[name], bool | str) for row in rows)
     }
+
+
+def sortable(values: Iterable[float | None]) -> str:
+    """Return the first number that has a place in an order, for a script; else nothing."""
+    return next((str(one) for one in values if one is not None and math.isfinite(one)), "")
 
 
 def share(value: float) -> str:

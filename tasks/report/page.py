@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from tasks.report.figures import DrawnSection, Header
 from tasks.report.galleries import Shown
-from tasks.report.numbers import counted, share, shortened, spoken
+from tasks.report.numbers import counted, share, shortened, sortable, spoken
 
 STATUSES = ("fail", "warn", "pass", "not measured")
 MOST_ROWS = 60
@@ -92,6 +92,7 @@ def _environment() -> Environment:
     made.filters |= {
         "spoken": spoken,
         "counted": counted,
+        "sortable": sortable,
         "shortened": shortened,
         "share": share,
         "address": address,

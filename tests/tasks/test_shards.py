@@ -71,7 +71,8 @@ def select(lake: Lake, name: str, keys: list[str]) -> None:
     ]
     relative = lake.rows("selections", name, Shard("web", "00000"))
     rows.write_rows(lake, relative, rows.table_of(selected, rows.SELECTIONS))
-    lake.publish_json(f"selections/{name}/selection.json", {"id": name})
+    counts = {"captions": 3, "selected": len(keys), "dropped": 3 - len(keys)}
+    lake.publish_json(f"selections/{name}/selection.json", {"id": name, "counts": counts})
 
 
 def test_a_selection_becomes_shards_that_anybody_reads(lake: Lake, tmp_path: Path) -> None:
@@ -106,6 +107,13 @@ def test_published_shards_are_not_written_again_and_never_mixed(lake: Lake, tmp_
 def test_a_selection_that_is_not_there_is_one_line(lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no selection absent in .* \(there: chosen\)"):
         publish_selection(lake, "absent", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_selection_of_nothing_is_one_line_and_writes_nothing(lake: Lake, tmp_path: Path) -> None:
+    select(lake, "empty", [])
+    with pytest.raises(InputError, match="selection empty keeps no caption"):
+        publish_selection(lake, "empty", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
