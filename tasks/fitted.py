@@ -10,6 +10,7 @@ from models.rbm.whitening import Whitener, whitener_from
 from tasks.errors import ModelError
 from tasks.storage import Lake
 from tasks.tensors import packed, unpacked
+from tasks.vectors import weights_of
 
 RECORD, TENSORS = "rbm.json", "rbm.safetensors"
 
@@ -36,6 +37,15 @@ class FittedRbm:
     whitener: Whitener
     metrics: dict[str, Any]
     embedded_by: tuple[str, ...] = ()
+
+    def is_strange_to(self, model: str) -> bool:
+        """True when its vectors are known to be another model's than the named one's.
+
+        Another model's are numbers too, and as many, but mean other things. Names end in the
+        digits of the weights, as `LoadedModel.name` has them.
+        """
+        named = weights_of([model])
+        return bool(model and self.embedded_by) and named.isdisjoint(weights_of(self.embedded_by))
 
     def to(self, device: str) -> "FittedRbm":
         """Return the same on a device."""

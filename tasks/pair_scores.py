@@ -15,7 +15,7 @@ from tasks import rows
 from tasks.errors import ModelError
 from tasks.fitted import FittedRbm, load_rbm
 from tasks.storage import Commit, Lake, Shard
-from tasks.vectors import pairs_of, weights_of
+from tasks.vectors import pairs_of
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +51,11 @@ def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
 
 
 def _refuse_other_model(lake: Lake, fitted: FittedRbm, vector_run: str, shard: Shard) -> None:
-    """See that the vectors are of the model whose vectors the machine was fitted on, if both say.
-
-    Another model's are numbers too, and as many, but mean other things.
-    """
-    if not fitted.embedded_by or not lake.is_committed("embedding", vector_run, shard):
+    """See that the vectors are of the model whose vectors it was fitted on, if both say so."""
+    if not lake.is_committed("embedding", vector_run, shard):
         return
     theirs = lake.commit_of("embedding", vector_run, shard).versions.get("model", "")
-    if theirs and weights_of([theirs]).isdisjoint(weights_of(fitted.embedded_by)):
+    if fitted.is_strange_to(theirs):
         raise ModelError(
             f"the RBM {fitted.run} was fitted on vectors of {', '.join(fitted.embedded_by)} and "
             f"those of {vector_run} are of {theirs}; score vectors of the same model, or fit anew"

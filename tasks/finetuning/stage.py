@@ -22,7 +22,7 @@ from models.rbm.pmi import joint_machine
 from models.rbm_tokens import hidden_field
 from models.resolution import Model, at_resolution
 from models.schedules import ramped
-from tasks.checkpoints import Checkpoint, Loaded, load_any, load_model
+from tasks.checkpoints import Checkpoint, Loaded, LoadedModel, load_any, load_model
 from tasks.errors import InputError, ModelError
 from tasks.finetuning.collapse import answer_collapse, caption_collapse, hold_out
 from tasks.finetuning.settings import Finetuning
@@ -67,7 +67,7 @@ def finetune_captioner(
     samples, held_out = _samples(job, found, loaded, selections, how)
     model, objective = loaded.model, how.objective_used
     if how.rbm and found is None:
-        _hear(lake, model, how)
+        _hear(lake, loaded, how)
 
     def losses(batch: Batch, _: int, generator: torch.Generator) -> dict[str, Tensor]:
         return captioner_loss(model, batch, generator, objective, job.team.ranks)
@@ -253,12 +253,17 @@ def _watched(  # what `train` takes, and who looks
         yield replace(metrics, losses={**metrics.losses, **numbers})
 
 
-def _hear(lake: Lake, model: Blip, how: Finetuning) -> None:
-    """Give the decoder the tokens of a fitted RBM."""
+def _hear(lake: Lake, start: LoadedModel, how: Finetuning) -> None:
+    """Give the decoder the tokens of an RBM that was fitted on vectors of the start."""
     fitted = rbm_of(lake, how.rbm)
+    if fitted.is_strange_to(start.name):
+        raise ModelError(
+            f"the RBM {how.rbm} was fitted on vectors of {', '.join(fitted.embedded_by)} and "
+            f"{start.name} makes others; start from that model, or fit an RBM on vectors of this"
+        )
     joint = joint_machine(fitted.machine, fitted.whitener, fitted.metrics["log_z"])
     try:
-        model.hear(hidden_field(joint, fitted.whitener), how.rbm_tokens, how.seed)
+        start.model.hear(hidden_field(joint, fitted.whitener), how.rbm_tokens, how.seed)
     except ValueError as error:
         raise ModelError(f"the RBM {how.rbm}: {error}") from error
 

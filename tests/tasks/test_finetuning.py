@@ -20,7 +20,7 @@ from tasks.errors import InputError, ModelError
 from tasks.finetuning.collapse import answer_collapse, caption_collapse, hold_out, judged
 from tasks.finetuning.settings import Finetuning
 from tasks.finetuning.stage import finetune_answerer, finetune_captioner, finetune_filter
-from tasks.fitted import publish_rbm
+from tasks.fitted import load_rbm, publish_rbm
 from tasks.pretraining import Pretraining, pretrain
 from tasks.samples import Samples
 from tasks.storage import Lake
@@ -102,6 +102,21 @@ def test_an_rbm_that_does_not_fit_is_one_line(lake: Lake, machine: str) -> None:
     publish_rbm(lake, "narrow", RBM(narrow.n_kept, 5), narrow, {"metrics": {"log_z": 0.0}})
     with pytest.raises(ModelError, match="narrow: the RBM reads vectors of 3 columns"):
         next(finetune_captioner(lake, "n", START, ("seed",), replace(HOW, rbm="narrow")))
+
+
+def test_an_rbm_of_another_models_vectors_is_refused(lake: Lake, machine: str) -> None:
+    fitted, own = load_rbm(lake, machine), load_model(lake, START).name
+    record = {"metrics": fitted.metrics, "embedded_by": ["checkpoints/other/00000001#0a1b2c"]}
+    publish_rbm(lake, "others", fitted.machine, fitted.whitener, record)
+    with pytest.raises(
+        ModelError, match=r"others was fitted on vectors of checkpoints/other.* fit"
+    ):
+        next(finetune_captioner(lake, "n", START, ("seed",), replace(HOW, rbm="others")))
+    assert not lake.exists("checkpoints/n")
+    # The same weights under another address are the same model.
+    record["embedded_by"] = [f"models:/caplift-blip/3#{own.rpartition('#')[2]}"]
+    publish_rbm(lake, "own", fitted.machine, fitted.whitener, record)
+    assert next(finetune_captioner(lake, "o", START, ("seed",), replace(HOW, rbm="own"))).step == 1
 
 
 def test_the_filter_learns_to_judge_without_writing(lake: Lake) -> None:
