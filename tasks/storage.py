@@ -149,7 +149,8 @@ class Lake:
                     self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                     self.fs.put_file(str(temporary), target)
         finally:
-            with contextlib.suppress(NotADirectoryError):  # said already: a file lies in the way
+            # What is wrong with the disk has been said: a disk that is only read refuses this too.
+            with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
     def _temporary_for(self, target: str) -> Path:

@@ -118,6 +118,10 @@ def make_way(lake: Lake) -> None:
 
 
 def _require_free(lake: Lake) -> None:
+    if lake.local_path(CATALOGUE).is_dir():
+        raise LakeError(
+            f"{CATALOGUE} of {lake.root} is a folder, not a database; remove it and build again"
+        )
     with lake.local_path(CATALOGUE).open("rb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -186,6 +186,16 @@ def test_a_catalogue_made_by_other_statements_is_built_anew(lake: Lake) -> None:
         assert database.ask("select count(entropy) as n from sample")[0]["n"] == 7
 
 
+def test_a_folder_in_its_place_is_one_line_for_builds_and_readers(lake: Lake) -> None:
+    Path(lake.root, CATALOGUE).unlink()
+    Path(lake.root, CATALOGUE).mkdir()
+    with pytest.raises(LakeError, match="is a folder, not a database"):
+        build_catalogue(lake)
+    with pytest.raises(LakeError, match="cannot be opened"):
+        samples(lake)
+    assert [path.name for path in Path(lake.root).glob(".*")] == []
+
+
 def test_a_catalogue_of_a_later_version_is_refused_in_one_line_and_stays(lake: Lake) -> None:
     change(lake, f"update build set version = {VERSION + 1}")
     before = Path(lake.root, CATALOGUE).read_bytes()

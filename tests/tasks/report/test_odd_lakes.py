@@ -10,6 +10,7 @@ import pytest
 from sql.statements import names
 from tasks.catalogue.building import build_catalogue, open_catalogue
 from tasks.database import Database
+from tasks.errors import LakeError
 from tasks.report.numbers import sortable
 from tasks.report.report import write_report
 from tasks.selection import Selection, select
@@ -45,8 +46,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     ]
     write_batch(made, BATCH, pictures, per_shard=3)
     for policy in ("raw", "blip2"):
-        runs = {"caption_runs": (CAPTIONER,), "score_run": FILTER}
-        select(made, Selection(policy=policy, batches=(BATCH,), **runs))
+        how = Selection(
+            policy=policy, batches=(BATCH,), caption_runs=(CAPTIONER,), score_run=FILTER
+        )
+        select(made, how)
     build_catalogue(made)
     return made
 
@@ -95,8 +98,13 @@ def test_a_card_is_sorted_by_its_first_number() -> None:
     assert sortable([INF, None]) == ""
 
 
-def test_the_report_is_named_in_one_line_where_it_cannot_be_written(lake: Lake) -> None:
-    Path(lake.root, "reports", "blocked").symlink_to("nowhere/at/all")
-    with pytest.raises(Exception, match="cannot write under") as caught:
+@pytest.mark.parametrize("target", ["nowhere/at/all", "blocked"])
+def test_where_it_cannot_be_written_one_line_says_so(lake: Lake, target: str) -> None:
+    """A link to itself refuses what a disk that is only read refuses: to remove, as to write."""
+    link = Path(lake.root, "reports", "blocked")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(target)
+    with pytest.raises(LakeError, match="cannot write under") as caught:
         write_report(lake, "blocked")
     assert "\n" not in str(caught.value)
+    link.unlink()
