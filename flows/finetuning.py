@@ -10,6 +10,7 @@ from flows.quality import require_sound
 from flows.runs import contents, exact, run_name
 from flows.training import Registering, registered, trained
 from tasks.catalogue.verdicts import Override
+from tasks.contenders import ANSWERER
 from tasks.errors import InputError
 from tasks.finetuning.settings import Finetuning
 from tasks.finetuning.stage import FINETUNE
@@ -17,8 +18,8 @@ from tasks.pairs.taking import take_pairs
 from tasks.storage import Lake
 
 ANSWERS = "vqa"
-# What each kind is registered as; a model that answers has no place in the registry.
-REGISTERED = {"captioner": "caplift-captioner", "filter": "caplift-filter"}
+# What each kind is registered as.
+REGISTERED = {"captioner": "caplift-captioner", "filter": "caplift-filter", ANSWERS: ANSWERER}
 
 
 @job_task("{kind} {run}")
@@ -64,8 +65,7 @@ def finetuning(  # noqa: PLR0913  # a deployment's parameters
         source: instead of selections a person's own pictures: a folder, a .jsonl, .json, .parquet
             or .tar file, or a folder of those, as `tasks.pairs.reading` has them.
         images: where the pictures of a list lie; empty means beside it.
-        registering: how captioner and filter enter the registry; inside a pipeline they do at its
-            end.
+        registering: how the models enter the registry; inside a pipeline they do at its end.
 
     Returns:
         The address of each kind.
@@ -87,8 +87,7 @@ def finetuning(  # noqa: PLR0913  # a deployment's parameters
         if not source:
             require_sound(opened, run, learned, overrides)
         made[kind] = finetune(opened, run, kind, begun, learned, how)
-        if kind in REGISTERED:
-            registered(opened, REGISTERED[kind], made[kind], registering)
+        registered(opened, REGISTERED[kind], made[kind], registering)
     return made
 
 

@@ -12,9 +12,11 @@ from flows.environment import revision, this_machine
 from flows.evaluation import evaluation
 from flows.registration import register
 from tasks.checkpoints import newest
-from tasks.contenders import candidate_of, unjudged
+from tasks.contenders import ANSWERER, candidate_of, unjudged
 from tasks.curves import write_curve
 from tasks.errors import ModelError
+from tasks.evaluation.answers import Answers
+from tasks.evaluation.exams import Exam
 from tasks.evaluation.settings import Evaluation
 from tasks.finetuning.settings import Finetuning
 from tasks.launching import Training, steps_of
@@ -38,10 +40,17 @@ class Registering:
         batch: pictures with human captions that were never trained on; the model is evaluated on
             them and meets the gate. Empty registers it unjudged: a version that no alias names.
         evaluation: what is measured there.
+        answers: questions by which a model that answers is evaluated and meets its gate; without
+            them it is registered unjudged.
     """
 
     batch: str = ""
     evaluation: Evaluation = field(default_factory=Evaluation)
+    answers: Answers | None = None
+
+    def exam(self, name: str) -> Exam | None:
+        """Return what a registered model is asked besides captions; None asks for these."""
+        return Exam(answers=self.answers) if name == ANSWERER and self.answers else None
 
 
 def trained(
@@ -120,10 +129,11 @@ def registered(lake: Lake, name: str, uri: str, how: Registering | None) -> None
     if how is None and runtime.flow_run.parent_flow_run_id:
         return
     lineage = {"revision": revision()}
-    if how is None or not how.batch:
+    exam = how.exam(name) if how else None
+    if how is None or not (exam if name == ANSWERER else how.batch):
         keep(lake, name, uri, lineage)
         return
-    judged = evaluation(uri, how.batch, how.evaluation, lake.root)
+    judged = evaluation(uri, how.batch, how.evaluation, lake.root, exam)
     register(lake, candidate_of(lake, name, uri, judged, lineage))
 
 

@@ -132,8 +132,9 @@ def model_card(
     lines = [f"# {name}", "", about, "", "## What it reached", ""]
     if report:
         leaks = report["leakage"]
+        what = "questions about" if report.get("task") == "answers" else "held-out"
         lines += [
-            f"On {report['images']:,} held-out pictures of `{report['batch']}`; of these "
+            f"On {report['images']:,} {what} pictures of `{report['batch']}`; of the pictures "
             f"{leaks['leaked']} are among the {leaks['training_pictures']:,} training pictures and "
             f"{leaks['by_phash']} look nearly like one.",
             "",

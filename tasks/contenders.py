@@ -6,18 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.checkpoint_files import CARD
+from tasks.errors import InputError
 from tasks.evaluation.leakage import trained_on
-from tasks.evaluation.report import read_report
+from tasks.evaluation.report import EvaluationReport, read_report
 from tasks.fitted import rbm_path
 from tasks.gate import Gate
 from tasks.metrics.bootstrap import Estimate
 from tasks.storage import Lake
 
-# What decides; the floor of each is what chance reaches.
+ANSWERER = "caplift-vqa"
+# What decides; the floor of each is what chance reaches. Who gives one answer to every question
+# reaches what the commonest answer does, and has to be beaten.
 GATE_METRICS = {
     "caplift-captioner": ("cider_d", "bleu_4"),
     "caplift-filter": ("itm_tr_r1", "itm_ir_r1"),
     "caplift-blip": ("itm_tr_r1", "itm_ir_r1", "cider_d"),
+    ANSWERER: ("vqa_accuracy",),
 }
 # A machine below the full Gaussian is worth nothing.
 RBM_METRIC, RBM_FLOOR = "nats_over_full_gaussian", 0.0
@@ -60,22 +64,30 @@ def candidate_of(
 
     Raises:
         LakeError: there is no such evaluation.
+        InputError: it is of answers in a file, not of a model.
     """
     facts = lake.read_json(f"{folder}/{CARD}")["facts"]
     report = read_report(lake, evaluation)
-    chance = report.baselines["chance"]
-    floors = {
-        metric: chance[metric].value if metric in chance else 0.0 for metric in GATE_METRICS[name]
-    }
+    if "leaked" not in report.leakage:
+        raise InputError(f"evaluation {evaluation} is of answers in a file: let {folder} answer")
     came_from = {"selections": trained_on(facts), "parents": list(_parents(facts))}
     return Candidate(
         name=name,
         folder=folder,
         lineage={**lineage, "run": folder.split("/")[1], **came_from},
         metrics=report.scores,
-        gate=Gate(floors=floors, leaked=int(report.leakage["leaked"])),
+        gate=Gate(floors=_floors(report, name), leaked=int(report.leakage["leaked"])),
         evaluation=evaluation,
     )
+
+
+def _floors(report: EvaluationReport, name: str) -> dict[str, float]:
+    """Return the least value of each gate metric; of one without a baseline 0."""
+    if name == ANSWERER:
+        own = report.baselines["commonest"]
+        return {one: math.nextafter(own[one].value, math.inf) for one in GATE_METRICS[name]}
+    own = report.baselines["chance"]
+    return {one: own[one].value if one in own else 0.0 for one in GATE_METRICS[name]}
 
 
 def unjudged(lake: Lake, name: str, folder: str, lineage: Mapping[str, Any]) -> Candidate:

@@ -52,7 +52,9 @@ def objections(
             raise ModelError(f"the version has no metric {metric}; register it with its evaluation")
         value = mine[metric].value
         if not value >= floor:  # true of NaN
-            found.append(f"{metric} {value:.4g} is below {floor:.4g}")
+            told = f"{value:.4g}", f"{floor:.4g}"
+            how = "not above" if told[0] == told[1] else "below"
+            found.append(f"{metric} {told[0]} is {how} {told[1]}")
         if metric in theirs:
             change = paired[metric].difference if metric in paired else None
             change = change or _unpaired(theirs[metric], mine[metric])

@@ -21,6 +21,7 @@ from tasks.cards import data_card, data_card_text, model_card
 from tasks.contenders import RBM_METRIC, Candidate
 from tasks.description import MODEL_CARD
 from tasks.errors import InputError, ModelError
+from tasks.evaluation.exams import TASKS
 from tasks.evaluation.report import EvaluationReport, compare, is_evaluated, read_report
 from tasks.evaluation.settings import Evaluation
 from tasks.evaluation.stage import evaluate
@@ -42,6 +43,8 @@ ABOUT = {
     "caplift-blip": "Embeds pictures as unit vectors: `predict([picture, ...])`.",
     "caplift-rbm": "Gives the pointwise mutual information of a picture's and a text's vector: "
     '`predict([{"image_embedding": vector, "text_embedding": vector}, ...])`.',
+    "caplift-vqa": "Answers questions about pictures: "
+    '`predict([{"image": picture, "question": text}, ...])`.',
 }
 
 
@@ -171,8 +174,11 @@ def _against_champion(
 def _evaluated_again(
     lake: Lake, address: str, like: EvaluationReport, device: str
 ) -> EvaluationReport:
-    how = settings_from(Evaluation, like.settings)
     run = f"evaluation-{fingerprint([like.settings, address, like.batch])}"
+    if like.task in TASKS:
+        settings, work = TASKS[like.task]
+        return work(lake, run, address, settings_from(settings, like.settings), device)
+    how = settings_from(Evaluation, like.settings)
     return evaluate(lake, run, address, like.batch, how, device)
 
 

@@ -66,6 +66,7 @@ ROLES = {
     "caplift-filter": "filter",
     "caplift-blip": "blip",
     "caplift-rbm": "rbm",
+    "caplift-vqa": "answerer",
 }
 SERVING = Path(__file__).with_name("serving.py")
 LONGEST_DESCRIPTION = 5000  # MLflow's

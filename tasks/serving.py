@@ -11,6 +11,7 @@ on the role that the model was registered in:
     captioner   pictures                                 a caption each
     filter      rows {"image": picture, "text": str}     itm_probability, itc_cosine of each
     blip        pictures                                 a unit vector each
+    answerer    rows {"image": picture, "question": str} an answer each
     rbm         rows {"image_embedding": unit vector,    rbm_pmi, gaussian_pmi and free_energy
                       "text_embedding": unit vector}     of each, in nats
 """
@@ -23,11 +24,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from models.answering import answer
 from models.captioner import generate
 from models.decoding import Decoding
 from models.matcher import score_texts
 from models.preprocessing import pixels_for
-from tasks.checkpoints import LoadedModel, load_model
+from tasks.checkpoints import LoadedAnswerer, LoadedModel, load_answerer, load_model
 from tasks.errors import InputError
 from tasks.fitted import FittedRbm, rbm_at
 from tasks.inference import inference
@@ -65,6 +67,21 @@ def scores(loaded: LoadedModel, pairs: Sequence[Mapping[str, Any]]) -> list[dict
     ]
 
 
+def answers(loaded: LoadedAnswerer, asked: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return an answer to each {"image": ..., "question": ...}.
+
+    Raises:
+        InputError: a row lacks one of the two.
+    """
+    if any({"image", "question"} - one.keys() for one in asked):
+        raise InputError(
+            'a model of questions reads rows such as {"image": "photo.jpg", "question": "how many"}'
+        )
+    pixels = _pixels(loaded, [one["image"] for one in asked])
+    questions = [str(one["question"]) for one in asked]
+    return [one.text for one in answer(loaded.model, loaded.tokenizer, pixels, questions)]
+
+
 def vectors(loaded: LoadedModel, pictures: Sequence[Given]) -> list[list[float]]:
     """Return a unit vector for each picture."""
     tokens = loaded.model.encode_image(_pixels(loaded, pictures))
@@ -84,7 +101,7 @@ def pair_scores(fitted: FittedRbm, pairs: Sequence[Mapping[str, Any]]) -> list[d
     return list(scored_pairs(fitted, torch.tensor(rows, dtype=torch.float64)))
 
 
-def _pixels(loaded: LoadedModel, pictures: Sequence[Given]) -> Tensor:
+def _pixels(loaded: LoadedModel | LoadedAnswerer, pictures: Sequence[Given]) -> Tensor:
     size = loaded.model.shape.vision.image_size
     squares = torch.stack([_square(one, size) for one in pictures])
     return pixels_for(loaded.model.shape.vision, squares.to(loaded.model.device))
@@ -113,6 +130,10 @@ class Served(PythonModel):
         if config["role"] == "rbm":
             fitted = rbm_at(place, folder.name)
             self.work: Callable[[list[Any]], list[Any]] = lambda given: pair_scores(fitted, given)
+            return
+        if config["role"] == "answerer":
+            answerer = load_answerer(place, str(folder), self.device)
+            self.work = lambda given: answers(answerer, given)
             return
         loaded = load_model(place, str(folder), self.device)
         decoding = Decoding(**config.get("decoding", {}))

@@ -76,13 +76,16 @@ def _write_shard(lake: Lake, shard: Shard, numbers: range, source: str, shades: 
             text = longer(number) if shades else caption_of(number)
             captions.append(_caption(shard, key, text, source))
     lost = rows.key_of(f"http://site/{shard}/gone.jpg")
-    web.append({"key": lost, "outcome": rows.Outcome.HTTP_ERROR, "batch": shard.batch})
+    where = {"batch": shard.batch, "shard": shard.name}
+    web.append({"key": lost, "outcome": rows.Outcome.HTTP_ERROR, **where})
     planned = [{"key": row["key"], "source": source} for row in web]
     rows.write_rows(lake, lake.rows("plans", "", shard), rows.table_of(planned, rows.PLANS))
     rows.write_rows(lake, lake.rows("web", "", shard), rows.table_of(web, rows.WEB))
     path = lake.rows("captions", "ingestion", shard)
     rows.write_rows(lake, path, rows.table_of(captions, rows.CAPTIONS))
-    lake.commit("ingestion", "ingestion", shard, files=[path], rows={"kept": len(web)}, seconds=0)
+    counts = {"planned": len(web), "kept": len(captions), "failed": 1}
+    files = [lake.rows("web", "", shard), path]
+    lake.commit("ingestion", "ingestion", shard, files=files, rows=counts, seconds=0)
 
 
 def _kept(shard: Shard, key: str, offset: int, size: int, source: str) -> dict[str, object]:

@@ -37,7 +37,9 @@ base = pretraining(("all",), how, lake)
 judged = {"batch": "evaluation", "evaluation": brief}
 told = finetuning(base, captioning=tuning, lake=lake, kinds=("captioner",), source=own,
                   registering=judged)
-asked = finetuning(base, answering=tuning, lake=lake, kinds=("vqa",), source=own + "/asked.jsonl")
+exam = {"questions": own + "/exam.json", "images": own, "bootstrap": 7}
+asked = finetuning(base, answering=tuning, lake=lake, kinds=("vqa",), source=own + "/asked.jsonl",
+                   registering={"answers": exam})
 print(json.dumps({"base": base, **told, **asked}))
 """
 
@@ -59,6 +61,8 @@ def made(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
         (own / f"{name}.txt").write_text(f"a {name} wall\n")
         asked.append({"image": f"{name}.jpg", "question": "which colour", "answer": name})
     (own / "asked.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    exam = [{**one, "question_id": nth} for nth, one in enumerate(asked)]
+    (own / "exam.json").write_text(json.dumps(exam))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, lake.root, str(own)],
         cwd=home,
@@ -131,6 +135,10 @@ def test_what_was_judged_meets_the_gate_and_what_was_not_has_no_alias(
         made["base"],
         "",
     )
+    # It was asked of the pictures that it had learnt from.
+    record = lake.read_json("registrations/caplift-vqa/1.json")
+    assert record["decision"]["alias"] == record["alias"] == "challenger"
+    assert "evaluation pictures are among its training" in record["decision"]["reason"]
     aliases = client.get_registered_model("caplift-captioner").aliases
     assert set(map(str, aliases.values())) == {"1"}
     assert lake.read_json("registrations/caplift-captioner/1.json")["evaluation"]
