@@ -134,7 +134,7 @@ def test_the_cards_say_what_it_was_taught_and_what_it_is_worth(
     folder = Path(download(made.uri, lake)).parent.parent
     taught = json.loads((folder / "data_card.json").read_text())["selections"]
     assert [(one["id"], one["missing"]) for one in taught] == [("kept", False), ("older", True)]
-    assert taught[0]["batches"] == {"web": {"kept": 8}}
+    assert taught[0]["batches"] == {"web": {"planned": 8, "kept": 7, "failed": 1}}
     card = (folder / "model_card.md").read_text()
     rouge = read_report(lake, "evaluation-3-evaluation").scores["rouge_l"]
     assert f"| rouge_l | {rouge} |" in card
