@@ -149,8 +149,7 @@ class Lake:
                     self.fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
                     self.fs.put_file(str(temporary), target)
         finally:
-            # What is wrong with the disk has been said: a disk that is only read refuses this too.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # said already: a read-only disk refuses this too
                 temporary.unlink(missing_ok=True)
 
     def _temporary_for(self, target: str) -> Path:
