@@ -136,8 +136,7 @@ def _publish(
         selected = sum(int(row["selected"]) for row in sources.values())
         if not selected:
             raise InputError(_nothing_left(how, captions, reasons))
-        write_shards(lake, database, inputs.shards, identity, started)
-        digest = database.rows("selection/digest")[0]["digest"]
+        digest = write_shards(lake, database, inputs.shards, identity, started)
     return SelectionCard(
         id=identity,
         digest=digest,

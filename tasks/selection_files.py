@@ -33,7 +33,7 @@ NOTHING = {"captions": 0, "decisions": 0, "dropped": 0, "selected": 0}
 
 def write_shards(
     lake: Lake, database: "Database", shards: Sequence[Shard], identity: str, started: float
-) -> None:
+) -> str:
     """Publish the decisions and the selected rows of every shard, and commit it.
 
     Args:
@@ -42,6 +42,9 @@ def write_shards(
         shards: in order; one without captions has empty files.
         identity: the selection's id.
         started: `time.monotonic()` at its begin.
+
+    Returns:
+        The digest of all selected rows, made while they are written.
     """
     counted = {
         Shard(row.pop("batch"), row.pop("shard")): row
@@ -65,8 +68,10 @@ def write_shards(
             begun.append(writers.submit(_write_shard, lake, identity, shard, part, started))
             at_caption += counts["captions"]
             at_decision += counts["decisions"]
+        digest = str(database.rows("selection/digest")[0]["digest"])
         for one in track(begun, f"writing {identity}", len(begun)):
             one.result()
+    return digest
 
 
 @dataclass(frozen=True, slots=True)
