@@ -9,8 +9,8 @@ number of the table and the same byte decide for both.
 
 More than `PIECE` bytes come in groups of rows: group (i, j) takes A_i xor B_j of fresh A and B. All
 bytes of a row are independent, and so are those of any three rows: every chain is right by itself,
-and means over chains vary as they should, for a sixth of the bytes. Four rows need not be: the
-bytes of (i, j), (i', j), (i, j') and (i', j') have an xor of 0.
+and means over chains vary as they should, for a sixth to a third of the bytes. Four rows need not
+be: the bytes of (i, j), (i', j), (i, j') and (i', j') have an xor of 0.
 """
 
 import functools
@@ -132,7 +132,8 @@ class Bytes:
             self._ours = _fresh(1, -(-rows * width // 8), generator)
             self.together, self.stride, self.places = rows, width, [start]
             return
-        each = -(-rows // (ACROSS * DOWN))
+        most = min(DOWN, -(-rows * width // PIECE))
+        each = -(-rows // (ACROSS * most))
         across = min(ACROSS, -(-rows // each))
         self.together = each * across
         down = -(-rows // self.together)
