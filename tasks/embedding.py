@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -92,24 +94,33 @@ def embed_shard(  # noqa: PLR0913  # what, by whom, how and where
         images, texts = _embedded(lake, loaded, shard, captions, how)
     except LakeError as error:
         return _aside(lake, run, shard, str(error), len(captions))
+    versions = {
+        "torch": torch.__version__,
+        "device": device,
+        "selection": chosen if isinstance(chosen, str) else "",
+        "model": loaded.name,
+    }
+    commit = _publish(lake, run, shard, vectors_table(captions, images, texts), started, versions)
+    take_back(lake, run, shard)
+    return commit
+
+
+def _publish(  # which shard of what, and what is said of it
+    lake: Lake, run: str, shard: Shard, table: pa.Table, started: float, versions: dict[str, str]
+) -> Commit:
+    """Write the vectors of a shard, then the record that makes it done."""
     path = lake.rows("vectors", run, shard)
-    rows.write_rows(lake, path, vectors_table(captions, images, texts), ROWS_AT_ONCE)
+    rows.write_rows(lake, path, table, ROWS_AT_ONCE)
+    pictures, pairs = pc.count_distinct(table["key"]).as_py(), len(table)
     commit = lake.commit(
         STAGE,
         run,
         shard,
         files=[path],
-        rows={"pictures": len({row["key"] for row in captions}), "vectors": len(captions)},
+        rows={"pictures": pictures, "vectors": pairs},
         seconds=time.monotonic() - started,
-        versions={
-            "torch": torch.__version__,
-            "device": device,
-            "selection": chosen if isinstance(chosen, str) else "",
-            "model": loaded.name,
-        },
+        versions=versions,
     )
-    take_back(lake, run, shard)
-    pictures, pairs = commit.rows["pictures"], commit.rows["vectors"]
     log.info(
         "%s %s: %d pictures, %d pairs in %.1f s", STAGE, shard, pictures, pairs, commit.seconds
     )
