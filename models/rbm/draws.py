@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.rbm.random_bytes import ROWS, WIDEST, bytes_of, table_of
+from models.rbm.random_bytes import ROWS, WIDEST, Bytes, table_of
 
 DEEP = -30.0  # beyond it a normal's lower tail leaves float64
 
@@ -24,25 +24,37 @@ def chances_(pull: Tensor) -> Tensor:
     return pull.clamp_(-MOST_PULL, MOST_PULL).sigmoid_()
 
 
+class Coins:
+    """Draws of 0 or 1 over one and the same tensor, again and again: what can be is made once."""
+
+    def __init__(self, pull: Tensor, bias: Tensor | None = None) -> None:
+        """Take log odds (N, U), or those less a bias (U,)."""
+        self._pull, self._bias = pull, bias
+        self._half = None if bias is None else bias / 2
+        self._parts = _parts(pull, pull.shape[-1], 1) if _takes_bytes(pull) else ()
+
+    def __call__(self, generator: torch.Generator) -> Tensor:
+        """Turn what the tensor holds now into draws, and return it."""
+        pull, half = self._pull, self._half
+        if not self._parts:
+            chance = chances_(pull if self._bias is None else pull.add_(self._bias))
+            return torch.gt(chance, _uniform(pull, generator), out=pull)
+        table = table_of(-1.0)
+        for source, pieces in self._parts:
+            told = source.told(generator, signed=True)
+            for (byte, place, stride), (some, (high,)) in zip(told, pieces, strict=True):
+                # high - low is uniform on (-128, 128): the unit is on below 128 (2 p - 1), which
+                # unlike a sigmoid is as fast where odds leave float32.
+                high.copy_(byte)
+                some.mul_(0.5) if half is None else torch.add(half, some, alpha=0.5, out=some)
+                low = table.as_strided(some.shape, (stride, 1), place)
+                torch.add(low, some.tanh_(), alpha=128.0, out=some).gt_(high)
+        return pull
+
+
 def coins_(pull: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
     """Turn log odds (N, U), or those less a bias (U,), into draws of 0 or 1."""
-    if not _takes_bytes(pull):
-        chance = chances_(pull if bias is None else pull.add_(bias))
-        return torch.gt(chance, _uniform(pull, generator), out=pull)
-    width, table = pull.shape[1], table_of(-1.0)
-    half = None if bias is None else bias / 2
-    for rows in pull.split(ROWS):
-        source = bytes_of(len(rows), width)
-        pieces = rows.split(source.together), source.spare(1, width)
-        told = source.told(generator, signed=True)
-        for (byte, place, stride), some, (high,) in zip(told, *pieces, strict=True):
-            # high - low is uniform on (-128, 128): the unit is on below 128 (2 p - 1), which
-            # unlike a sigmoid is as fast where odds leave float32.
-            high.copy_(byte)
-            some.mul_(0.5) if half is None else torch.add(half, some, alpha=0.5, out=some)
-            low = table.as_strided(some.shape, (stride, 1), place)
-            torch.add(low, some.tanh_(), alpha=128.0, out=some).gt_(high)
-    return pull
+    return Coins(pull, bias)(generator)
 
 
 def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
@@ -51,7 +63,7 @@ def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
         return torch.gt(chances_(pull), _uniform(pull, generator)).to(pull.dtype)
     drawn, width, table = torch.empty_like(pull), pull.shape[1], table_of(-1.0)
     for given, out in zip(pull.split(ROWS), drawn.split(ROWS), strict=True):
-        source = bytes_of(len(given), width)
+        source = Bytes(len(given), width)
         pieces = (rows.split(source.together) for rows in (given, out))
         spare = source.spare(1, width)
         told = source.told(generator)
@@ -62,34 +74,63 @@ def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
     return drawn
 
 
-def normals_(mean: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
-    """Add normal noise of variance 1, and a bias (U,), to means (N, U).
+class Normals:
+    """Normal noise of variance 1 upon one and the same tensor, again and again.
 
-    Two by the angle and the radius of one point (Box and Muller 1958).
+    Two numbers by the angle and the radius of one point (Box and Muller 1958).
     """
-    if not _takes_bytes(mean):
-        noise = torch.empty_like(mean).normal_(generator=generator)
-        return mean.add_(noise if bias is None else noise.add_(bias))
-    width = mean.shape[1]
-    pairs, turn = -(-width // 2), 2 * math.pi / 256
-    angles, radii = table_of(turn), table_of(1 / 256)
-    for rows in mean.split(ROWS):
-        source = bytes_of(len(rows), 2 * pairs)
-        pieces = rows.split(source.together), source.spare(3, pairs)
-        told = source.told(generator)
-        for (byte, place, stride), some, (angle, radius, high) in zip(told, *pieces, strict=True):
-            high.copy_(byte[:, :pairs])
-            low = angles.as_strided(angle.shape, (stride, 1), place)
-            torch.add(low, high, alpha=turn, out=angle)
-            high.copy_(byte[:, pairs:])
-            low = radii.as_strided(angle.shape, (stride, 1), place + pairs)
-            torch.add(low, high, alpha=1 / 256, out=radius).log_().mul_(-2).sqrt_()
-            if bias is not None:
-                some.add_(bias)
-            some[:, :pairs].addcmul_(radius, torch.cos(angle, out=high))
-            second = width - pairs
-            some[:, pairs:].addcmul_(radius[:, :second], angle.sin_()[:, :second])
-    return mean
+
+    def __init__(self, mean: Tensor, bias: Tensor | None = None) -> None:
+        """Take means (N, U), or those less a bias (U,)."""
+        self._mean, self._bias = mean, bias
+        self._pairs = -(-mean.shape[-1] // 2)
+        self._parts = _parts(mean, 2 * self._pairs, 3) if _takes_bytes(mean) else ()
+
+    def __call__(self, generator: torch.Generator) -> Tensor:
+        """Add noise and bias to what the tensor holds now, and return it."""
+        if not self._parts:
+            noise = torch.empty_like(self._mean).normal_(generator=generator)
+            return self._mean.add_(noise if self._bias is None else noise.add_(self._bias))
+        for source, pieces in self._parts:
+            for told, (some, spare) in zip(source.told(generator), pieces, strict=True):
+                self._fall(told, some, spare)
+        return self._mean
+
+    def _fall(self, told: tuple[Tensor, int, int], some: Tensor, spare: tuple[Tensor, ...]) -> None:
+        """Add bias and noise to some rows, (n, U)."""
+        (byte, place, stride), (angle, radius, high) = told, spare
+        pairs, turn = self._pairs, 2 * math.pi / 256
+        high.copy_(byte[:, :pairs])
+        low = table_of(turn).as_strided(angle.shape, (stride, 1), place)
+        torch.add(low, high, alpha=turn, out=angle)
+        high.copy_(byte[:, pairs:])
+        low = table_of(1 / 256).as_strided(angle.shape, (stride, 1), place + pairs)
+        torch.add(low, high, alpha=1 / 256, out=radius).log_().mul_(-2).sqrt_()
+        if self._bias is not None:
+            some.add_(self._bias)
+        some[:, :pairs].addcmul_(radius, torch.cos(angle, out=high))
+        second = some.shape[1] - pairs
+        some[:, pairs:].addcmul_(radius[:, :second], angle.sin_()[:, :second])
+
+
+def normals_(mean: Tensor, generator: torch.Generator, bias: Tensor | None = None) -> Tensor:
+    """Add normal noise of variance 1, and a bias (U,), to means (N, U)."""
+    return Normals(mean, bias)(generator)
+
+
+def _parts(
+    whole: Tensor, width: int, spares: int
+) -> list[tuple[Bytes, list[tuple[Tensor, tuple[Tensor, ...]]]]]:
+    """Return sources of bytes (n, width) for all rows, with the rows of each of their pieces.
+
+    Every piece goes with room for `spares` results a row, a byte each or two.
+    """
+    found = []
+    for rows in whole.split(ROWS):
+        source = Bytes(len(rows), width)
+        spare = source.spare(spares, width if spares == 1 else width // 2)
+        found.append((source, list(zip(rows.split(source.together), spare, strict=True))))
+    return found
 
 
 def _takes_bytes(rows: Tensor) -> bool:

@@ -16,8 +16,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from models.rbm.hiddens import hidden_units
 from models.rbm.starting import start
-from models.rbm.units import Hidden, Visible, hidden_units, visible_units
+from models.rbm.units import Hidden, Visible
+from models.rbm.visibles import visible_units
 
 # Rows that sweep together: enough for products to run at their full rate and to read W seldom.
 ROWS_AT_ONCE = 1024
@@ -232,30 +234,36 @@ class RBM(nn.Module):
     ) -> Tensor:
         if steps < 0:
             raise ValueError(f"chains take 0 sweeps or more, not {steps}")
+        if steps == 0:
+            return visible.clone()
         weight, vbias, deviation = self.in_units_of_sigma()
-        start = visible if deviation is None else visible / deviation
-        walked = start.new_empty(start.shape) if steps else start.clone()
-        for rows, given in zip(self.cached(walked), self.cached(start), strict=True):
-            hidden, now = rows.new_empty(len(rows), self.n_hidden), given
+        walked = torch.empty_like(visible)
+        for rows, given in zip(self.cached(walked), self.cached(visible), strict=True):
+            start = given
+            if deviation is not None:
+                start = torch.div(given, deviation, out=rows if observed is None else None)
+            hidden, now = rows.new_empty(len(rows), self.n_hidden), start
+            # Biases are added in the draws, a piece at a time: in a product they cost more.
+            draw_hidden = self.hiddens.drawing_(hidden, self.hbias)
+            draw_visible = self.visibles.drawing_(rows, vbias)
             for _ in range(steps):
-                # Biases are added in the draws, a piece at a time: in a product they cost more.
                 torch.mm(now, weight, out=hidden)
-                self.hiddens.draw_(hidden, generator, self.hbias)
+                draw_hidden(generator)
                 torch.mm(hidden, weight.T, out=rows)
-                self.visibles.draw_(rows, None, generator, vbias)
+                draw_visible(generator)
                 if observed is not None:
-                    rows.copy_(torch.where(observed, given, rows))
+                    rows.copy_(torch.where(observed, start, rows))
                 now = rows
-        if deviation is not None:
-            walked.mul_(deviation)
+            if deviation is not None:
+                rows.mul_(deviation)
         return walked if observed is None else torch.where(observed, visible, walked)
 
     def in_units_of_sigma(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return S^-1/2 W, S^-1/2 b and sigma, so that sweeps need no product with S^-1.
 
-        Of other than Gaussian visibles W, b and nothing.
+        Of other than Gaussian visibles, and where all variances are 1, W, b and nothing.
         """
-        if self.visible != "gaussian":
+        if self.visible != "gaussian" or not bool(self.log_var.any()):
             return self.weight, self.vbias, None
         deviation = torch.exp(self.log_var / 2)
         return self.weight / deviation[:, None], self.vbias / deviation, deviation

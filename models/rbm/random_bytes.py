@@ -11,6 +11,7 @@ be: the bytes of (i, j), (i', j), (i, j') and (i', j') have an xor of 0.
 """
 
 import functools
+import math
 import threading
 from collections.abc import Iterator
 
@@ -24,11 +25,10 @@ TABLE = 2**17
 STRIDES = 32
 WIDEST = TABLE - 2 * STRIDES * ROWS  # a row that fits into the table, wherever it starts
 TABLE_SEED = 8
-SHAPES_KEPT = 4  # by each thread: what its chains' two sides need, twice
 
 
 class Bytes:
-    """Bytes (N, U) for at most `ROWS` rows, told some rows at a time, in memory of its own.
+    """Bytes (N, U) for at most `ROWS` rows, told some rows at a time.
 
     Everything that can be is made here, once: a draw is short beside the calls that it takes.
 
@@ -37,20 +37,20 @@ class Bytes:
     """
 
     def __init__(self, rows: int, width: int) -> None:
-        words = -(-width // 8)
+        self._ours: tuple[Tensor, ...] = ()
         if rows * width <= PIECE:
-            self._fresh = mixed = torch.empty(-(-rows * width // 8), dtype=torch.int64)
-            self._ours, self.together, self._stride = (), rows, width
+            self.together, self._stride = rows, width
+            self._fresh = mixed = _room("bytes", -(-rows * width // 8), torch.int64)
             told = mixed.view(torch.uint8)[: rows * width].view(rows, width)
         else:
             most = min(DOWN, -(-rows * width // PIECE))
             each = -(-rows // (ACROSS * most))
             across = min(ACROSS, -(-rows // each))
-            self.together = each * across
-            down = -(-rows // self.together)
-            self._fresh = torch.empty(down + across, each * words, dtype=torch.int64)
+            self.together, self._stride = each * across, 0
+            down, words = -(-rows // self.together), each * -(-width // 8)
+            room = _room("bytes", (down + 2 * across) * words, torch.int64).view(-1, words)
+            self._fresh, mixed = room[: down + across], room[down + across :]
             self._ours, self._theirs = self._fresh[:down].unbind(), self._fresh[down:]
-            mixed, self._stride = torch.empty_like(self._theirs), 0
             told = mixed.view(torch.uint8).view(self.together, -1)[:, :width]
         self._mixed = mixed
         pieces = max(len(self._ours), 1)
@@ -58,17 +58,12 @@ class Bytes:
         # All in one place.
         self._told = [told] * (pieces - 1) + [told[:last]]
         self._signed = [one.view(torch.int8) for one in self._told]
-        self._spare: dict[tuple[int, int], list[tuple[Tensor, ...]]] = {}
 
     def spare(self, number: int, width: int) -> list[tuple[Tensor, ...]]:
-        """Return room for `number` results a row of every piece, `number` of (n, width) each.
-
-        All pieces, and all calls, share the memory, which a core's cache may still hold.
-        """
-        if (number, width) not in self._spare:
-            room = torch.empty(number, self.together, width)
-            self._spare[number, width] = [room[:, : len(told)].unbind() for told in self._told]
-        return self._spare[number, width]
+        """Return room for `number` results a row of every piece, `number` of (n, width) each."""
+        size = number, self.together, width
+        room = _room("results", math.prod(size), torch.float32).view(size)
+        return [room[:, : len(told)].unbind() for told in self._told]
 
     def told(
         self, generator: torch.Generator, *, signed: bool = False
@@ -90,15 +85,15 @@ class Bytes:
 _THREAD = threading.local()
 
 
-def bytes_of(rows: int, width: int) -> Bytes:
-    """Return this thread's memory for bytes (rows, width)."""
-    kept: dict[tuple[int, int], Bytes] = _THREAD.__dict__.setdefault("kept", {})
-    found = kept.get((rows, width))
-    if found is None:
-        if len(kept) == SHAPES_KEPT:
-            del kept[next(iter(kept))]
-        kept[rows, width] = found = Bytes(rows, width)
-    return found
+def _room(what: str, count: int, dtype: torch.dtype) -> Tensor:
+    """Return (count,) of this thread's memory, shared by all who ask for the same.
+
+    A core's cache may still hold it, from one side of a machine to the other.
+    """
+    room: Tensor | None = _THREAD.__dict__.get(what)
+    if room is None or len(room) < count:
+        room = _THREAD.__dict__[what] = torch.empty(count, dtype=dtype)
+    return room[:count]
 
 
 @functools.cache

@@ -9,6 +9,7 @@
 import json
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from models.rbm.training import Learner
 
 # With as few chains as a tiny batch has rows, they all sit in the same mode.
 FEWEST_CHAINS = 100
+WARMING = 2
 Told = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -37,7 +39,7 @@ def sampled(job: dict[str, Any]) -> Told:
     if job["visible"] == "gaussian":
         machine.log_var.copy_(torch.log(given["sigma2"]))
     generator = torch.Generator().manual_seed(job["seed"])
-    rows = machine.sample(job["chains"], generator, sweeps=2)
+    rows = machine.gibbs_step(machine.sample(job["chains"], generator, WARMING), generator, WARMING)
     began = time.process_time(), time.perf_counter()
     rows = machine.gibbs_step(rows, generator, job["sweeps"])
     return {"sweeps": job["sweeps"], "chains": job["chains"], **spent(*began)}, {"v": rows.numpy()}
@@ -54,6 +56,10 @@ def trained(job: dict[str, Any]) -> Told:
         chains=max(job["batch_size"], FEWEST_CHAINS),
         learning_rate=job["learning_rate"],
     )
+    # The first updates of a process fetch memory and tables: they are another machine's.
+    spared = Learner.begin(deepcopy(machine), rows, how, job["seed"])
+    for _ in range(WARMING):
+        spared.update(rows[: job["batch_size"]], how.learning_rate)
     learner = Learner.begin(machine, rows, how, job["seed"])
     most, limit_s = job["max_updates"] or float("inf"), job["max_seconds"] or float("inf")
     began = time.process_time(), time.perf_counter()
