@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.rbm.random_bytes import ROWS, WIDEST, Bytes, table_of
+from models.rbm.random_bytes import PIECE, ROWS, WIDEST, Bytes, table_of
 
 DEEP = -30.0  # beyond it a normal's lower tail leaves float64
 
@@ -21,7 +21,16 @@ MOST_PULL = 40.0
 
 def chances_(pull: Tensor) -> Tensor:
     """Turn log odds into probabilities."""
-    return pull.clamp_(-MOST_PULL, MOST_PULL).sigmoid_()
+    for some in cached(pull):
+        some.clamp_(-MOST_PULL, MOST_PULL).sigmoid_()
+    return pull
+
+
+def cached(whole: Tensor) -> tuple[Tensor, ...]:
+    """Split into pieces that stay in a core's cache from one operation to the next."""
+    if whole.is_cuda or whole.requires_grad or not whole.is_contiguous():
+        return (whole,)
+    return torch.split(whole.view(-1), PIECE)
 
 
 class Coins:
@@ -62,9 +71,9 @@ def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
     if not _takes_bytes(pull):
         return torch.gt(chances_(pull), _uniform(pull, generator)).to(pull.dtype)
     drawn, width, table = torch.empty_like(pull), pull.shape[1], table_of(-1.0)
-    for given, out in zip(pull.split(ROWS), drawn.split(ROWS), strict=True):
+    for given, out in zip(torch.split(pull, ROWS), torch.split(drawn, ROWS), strict=True):
         source = Bytes(len(given), width)
-        pieces = (rows.split(source.together) for rows in (given, out))
+        pieces = (torch.split(rows, source.together) for rows in (given, out))
         spare = source.spare(1, width)
         told = source.told(generator)
         for (byte, place, stride), some, coin, (high,) in zip(told, *pieces, spare, strict=True):
@@ -126,10 +135,10 @@ def _parts(
     Every piece goes with room for `spares` results a row, a byte each or two.
     """
     found = []
-    for rows in whole.split(ROWS):
+    for rows in torch.split(whole, ROWS):
         source = Bytes(len(rows), width)
         spare = source.spare(spares, width if spares == 1 else width // 2)
-        found.append((source, list(zip(rows.split(source.together), spare, strict=True))))
+        found.append((source, list(zip(torch.split(rows, source.together), spare, strict=True))))
     return found
 
 

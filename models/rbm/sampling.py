@@ -26,7 +26,7 @@ class Chains:
         visible: (T M, V), all of one temperature together, the coldest last.
         base: (V,), the hottest chains' visible biases.
         temperatures: T.
-        hidden: (T M, H), drawn given `visible`; none before the first update.
+        hidden: (T M, H), drawn given `visible`; none before `begin`.
         exchanges: (T - 1,), the share of offered exchanges between neighbours that were taken, a
             moving average.
         rounds: of exchanges so far.
@@ -48,6 +48,13 @@ class Chains:
         """(M, V), the chains of the machine itself."""
         return self.visible[len(self.visible) * (self.temperatures - 1) // self.temperatures :]
 
+    @torch.no_grad()
+    def begin(self, machine: RBM, generator: torch.Generator) -> None:
+        """Draw the hiddens that the first sweep starts from."""
+        beta = self._betas() if self.temperatures > 1 else None
+        pull = machine.pull_on_hidden(self.visible)
+        self.hidden = machine.hiddens.draw_(_tempered_(pull, beta), generator)
+
     def advance(self, machine: RBM, generator: torch.Generator, k: int) -> tuple[Tensor, Tensor]:
         """Take k sweeps and exchange states between temperatures.
 
@@ -56,8 +63,8 @@ class Chains:
         """
         beta = self._betas() if self.temperatures > 1 else None
         if self.hidden is None:
-            pull = machine.pull_on_hidden(self.visible)
-            self.hidden = machine.hiddens.draw_(_tempered_(pull, beta), generator)
+            self.begin(machine, generator)
+        assert self.hidden is not None
         self.visible, pull = walk(machine, self.hidden, generator, k, beta, self.base)
         if beta is not None:
             self._exchange(machine, pull, beta, generator)

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.rbm.draws import cached
+
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -41,11 +43,15 @@ class Steps:
     def _adam(self, name: str, gradient: Tensor, at: int) -> tuple[Tensor, float]:
         first = self._kept(self.first, name, gradient)
         second = self._kept(self.second, name, gradient)
-        first.lerp_(gradient, 1 - BETA1)
-        second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
         unbiased = math.sqrt(1 - BETA2**at)
-        spread = torch.sqrt(second).add_(EPSILON * unbiased)
-        return torch.div(first, spread, out=spread), unbiased / (1 - BETA1**at)
+        spread = torch.empty_like(first)
+        pieces = (cached(whole) for whole in (gradient, first, second, spread))
+        for given, mean, square, out in zip(*pieces, strict=True):
+            mean.lerp_(given, 1 - BETA1)
+            square.mul_(BETA2).addcmul_(given, given, value=1 - BETA2)
+            torch.sqrt(square, out=out).add_(EPSILON * unbiased)
+            torch.div(mean, out, out=out)
+        return spread, unbiased / (1 - BETA1**at)
 
     @staticmethod
     def _kept(memory: dict[str, Tensor], name: str, like: Tensor) -> Tensor:

@@ -113,6 +113,8 @@ class Learner:
         if machine.visible == "bernoulli" and bool(((rows != 0) & (rows != 1)).any()):
             log.info("values between 0 and 1 are taken as probabilities")
         learner.still = still
+        if how.method != "cd":
+            learner.walkers.begin(machine, generator)
         return learner
 
     @property
