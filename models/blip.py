@@ -183,9 +183,15 @@ class Blip(nn.Module):
 def in_full(linear: nn.Linear, x: Tensor) -> Tensor:
     """Apply a last layer in float32, whatever the weights are kept in.
 
-    With bfloat16 weights its result would have 8 bits: too few for a probability near 0.5.
+    In bfloat16 its result would have 8 bits: too few for a probability near 0.5.
     """
-    return F.linear(x.float(), linear.weight.float(), linear.bias.float()).float()
+    with uncast(x):
+        return F.linear(x.float(), linear.weight.float(), linear.bias.float())
+
+
+def uncast(like: Tensor) -> torch.autocast:
+    """Return a context where autocast leaves float32 as it is, for the device of a tensor."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def initialise(model: nn.Module, std: float) -> None:

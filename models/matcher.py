@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.blip import Blip
+from models.blip import Blip, uncast
 from models.tokenization import Tokenizer
 
 MAX_LENGTH = 35  # BLIP's in retrieval and matching
@@ -99,7 +99,8 @@ def _scored(
     padded = [text for own in texts for text in (*own, *[""] * (group - len(own)))]
     ids, mask = (t.to(tokens.device) for t in tokenizer.encode(padded, max_length, "cls"))
     embedded = model.embed_text(ids, mask).reshape(len(tokens), group, -1)
-    cosines = torch.einsum("be,bge->bg", model.image_embedding(tokens), embedded)
+    with uncast(tokens):
+        cosines = torch.einsum("be,bge->bg", model.image_embedding(tokens), embedded)
     ids[:, 0] = tokenizer.enc
     logits = model.match(ids, mask, model.project_image(tokens)).reshape(len(tokens), group, 2)
     return [

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from models.blip import Blip
+from models.blip import Blip, in_full
 
 EMPTY = -1  # the key of a place in the queue that nothing has filled yet
 
@@ -79,9 +79,10 @@ class Momentum(nn.Module):
             Unit vectors of images and of texts, (B, E) each.
         """
         seen = features.detach() if self.backbone is None else self.backbone(pixels)
-        images = self.vision_projection(self.vision.summary(seen))
-        texts = self.text_projection(self.text.encode(ids, mask, first_only=True)[:, 0])
-        return F.normalize(images.float(), dim=-1), F.normalize(texts.float(), dim=-1)
+        images = in_full(self.vision_projection, self.vision.summary(seen))
+        hidden = self.text.encode(ids, mask, first_only=True)
+        texts = in_full(self.text_projection, hidden[:, 0])
+        return F.normalize(images, dim=-1), F.normalize(texts, dim=-1)
 
     @torch.no_grad()
     def enqueue(self, images: Tensor, texts: Tensor, keys: Tensor) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.answering import Answerer
 from models.batches import Batch
-from models.blip import Blip
+from models.blip import Blip, uncast
 from models.losses import (
     IGNORED,
     contrastive_loss,
@@ -186,13 +186,12 @@ def _contrast(step: Step) -> tuple[Tensor, Tensor, _Negatives]:
     positives = same_image(batch.keys, known, first=first, by_key=step.how.mask_same_key)
 
     scale = 1 / model.temperature
-    to_text, to_image = images @ text_keys.T * scale, texts @ image_keys.T * scale  # (B, N + Q)
+    with uncast(images):  # three digits of a cosine, divided by 0.07, would order little
+        to_text, to_image = images @ text_keys.T * scale, texts @ image_keys.T * scale
+        slow_to_text, slow_to_image = slow_images @ text_keys.T, slow_texts @ image_keys.T
     losses = []
-    for similarity, slow, keys in (
-        (to_text, slow_images, text_keys),
-        (to_image, slow_texts, image_keys),
-    ):
-        targets = soft_targets(slow @ keys.T * scale, positives, usable, step.alpha)
+    for similarity, slow in ((to_text, slow_to_text), (to_image, slow_to_image)):  # (B, N + Q)
+        targets = soft_targets(slow * scale, positives, usable, step.alpha)
         losses.append(contrastive_loss(similarity, targets, usable))
     momentum.enqueue(*map(step.ranks.gathered, (slow_images, slow_texts, batch.keys)))
 

@@ -54,6 +54,16 @@ def test_encoded_tokens_serve_as_well_as_pixels(model: Blip, tokenizer: Tokenize
     )
 
 
+def test_half_precision_encoders_give_scores_of_full_precision(
+    model: Blip, tokenizer: Tokenizer
+) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        own = [score for own in score_texts(model, tokenizer, pixels(), TEXTS) for score in own]
+    for numbers in ([score.itm_logit for score in own], [score.itc_cosine for score in own]):
+        exact = torch.tensor(numbers)
+        assert not torch.equal(exact.bfloat16().float(), exact)
+
+
 def test_no_texts_give_no_scores(model: Blip, tokenizer: Tokenizer) -> None:
     assert score_texts(model, tokenizer, pixels(), [[], [], [], []]) == [[], [], [], []]
 

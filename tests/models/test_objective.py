@@ -129,6 +129,22 @@ def test_the_contrastive_loss_is_that_of_the_loop(tokenizer: Tokenizer) -> None:
     assert losses["itc"].item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_similarities_are_of_full_precision_where_the_encoders_are_of_half(
+    tokenizer: Tokenizer,
+) -> None:
+    model, pairs = model_for(tokenizer), batch(tokenizer, (2, 3, 5, 11, 7))
+    momentum = Momentum(model, 0)
+    how = Objective(queue_size=0)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        generator = torch.Generator().manual_seed(1)
+        found = blip_losses(Step(model, momentum, pairs, 0.0, generator, how))["itc"]
+        images = model.image_embedding(model.encode_image(pairs.pixels)).double()
+        texts = model.embed_text(pairs.cls_ids, pairs.mask).double()
+    scores = images @ texts.T / model.temperature.item()  # the slow copy has the same weights
+    wanted = -(scores.log_softmax(1).diag().mean() + scores.log_softmax(0).diag().mean()) / 2
+    assert float(found) == pytest.approx(float(wanted), abs=2e-6)
+
+
 def test_the_matching_loss_is_that_of_every_pair_judged_alone_behind_enc(
     tokenizer: Tokenizer,
 ) -> None:
