@@ -91,7 +91,8 @@ class Tokenizer:
         Raises:
             ValueError: a piece stands there twice, so that lines are no ids.
         """
-        lines = vocabulary.read_text(encoding="utf-8").splitlines()
+        # At line feeds alone: some vocabularies hold other marks that end a line, as pieces.
+        lines = vocabulary.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         if len(set(lines)) < len(lines):
             twice = Counter(lines).most_common(1)[0][0]
             raise ValueError(f"the vocabulary {vocabulary} lists {twice!r} more than once")

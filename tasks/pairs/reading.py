@@ -105,6 +105,8 @@ def _members(tar: tarfile.TarFile, path: Path, questions: bool) -> Iterator[Pair
             continue
         name = PurePosixPath(member.name)
         stem, _, extension = name.name.partition(".")
+        if not stem:  # a hidden file, such as macOS packs beside each picture
+            continue
         current = str(name.with_name(stem))
         if current != key:
             yield from _sample(f"{path.name}/{key}", parts, questions)
@@ -128,7 +130,7 @@ def _sample(name: str, parts: Mapping[str, bytes], questions: bool) -> Iterator[
             said = json.loads(parts.get(".json", b"{}"))
         except ValueError as error:
             raise InputError(f"{name}.json is not JSON ({error})") from error
-        texts = _of_record(said, questions) if isinstance(said, dict) else ()
+        texts = _of_record(said, questions, f"{name}.json") if isinstance(said, dict) else ()
     yield Pair(name, picture, texts)
 
 
@@ -137,7 +139,7 @@ def _listed(source: Path, images: Path, questions: bool) -> Iterator[Pair]:
         where = f"record {number} of {source}"
         if not isinstance(record, Mapping) or "image" not in record:
             raise InputError(f'{where} has no "image"; it wants "image" and "caption"')
-        texts = _of_record(record, questions)
+        texts = _of_record(record, questions, where)
         if not texts:
             wanted = '"question" and "answers"' if questions else '"caption" or "text"'
             raise InputError(f"{where} has no {wanted}, or an empty one")
@@ -149,7 +151,8 @@ def _records(source: Path) -> Iterator[Any]:
         return _table(source)
     text = _text_of(source)
     if source.suffix == ".jsonl":
-        lines = enumerate(text.splitlines(), start=1)
+        # At line feeds alone: a caption may hold other marks that end a line.
+        lines = enumerate(text.split("\n"), start=1)
         return (_parsed(line, f"line {n} of {source}") for n, line in lines if line.strip())
     found = _parsed(text, str(source))
     if not isinstance(found, list):
@@ -208,16 +211,25 @@ def _of_lines(text: str, questions: bool) -> tuple[str, ...]:
     return lines
 
 
-def _of_record(record: Mapping[str, Any], questions: bool) -> tuple[str, ...]:
+def _of_record(record: Mapping[str, Any], questions: bool, where: str) -> tuple[str, ...]:
+    def said(*names: str) -> list[str]:
+        return [text for name in names for text in _texts(record.get(name), f"{name} of {where}")]
+
     if not questions:
-        return tuple(text for name in CAPTIONS for text in _texts(record.get(name)))
-    answers = [answer for name in ANSWERS for answer in _texts(record.get(name))]
-    asked = _texts(record.get("question"))
+        return tuple(said(*CAPTIONS))
+    answers, asked = said(*ANSWERS), said("question")
     return ("\n".join([*asked, *answers]),) if asked and answers else ()
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: Any, where: str) -> list[str]:
     """Return what is said as texts of one line each; nothing for nothing."""
-    several = value if isinstance(value, list) else [value]
-    texts = [" ".join(str(one).split()) for one in several if one is not None]
+    several = [one for one in (value if isinstance(value, list) else [value]) if _is_there(one)]
+    for one in several:
+        if not isinstance(one, str | int | float):
+            raise InputError(f"{where} holds a {type(one).__name__}; it wants a text or a list")
+    texts = [" ".join(str(one).split()) for one in several]
     return [text for text in texts if text]
+
+
+def _is_there(one: Any) -> bool:
+    return one is not None and one == one  # NaN is how pandas says nothing

@@ -15,7 +15,7 @@ from typing import Any
 
 from tasks import rows
 from tasks.errors import InputError
-from tasks.pairs.reading import Pair, files_of, read_pairs
+from tasks.pairs.reading import PICTURES, Pair, files_of, read_pairs
 from tasks.pictures import square_of
 from tasks.rows import Outcome, TextSource
 from tasks.shards import ShardWriter
@@ -189,7 +189,8 @@ class _Taken:
         if square_of(pair.picture, 1) is None:
             self._broken.append(pair.name)
             return {**row, "outcome": Outcome.NOT_AN_IMAGE}
-        extension = PurePosixPath(pair.name).suffix.removeprefix(".").lower() or "jpg"
+        named = PurePosixPath(pair.name).suffix.lower()
+        extension = (named if named in PICTURES else ".jpg").removeprefix(".")
         text = "\n".join(self.texts[key])
         offset, size = writer.add(key, pair.picture, text, {"url": pair.name}, extension)
         return {**row, "outcome": Outcome.KEPT, "tar_offset": offset, "tar_size": size}

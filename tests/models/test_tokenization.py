@@ -1,5 +1,7 @@
 """Text becomes ids as BLIP wants them, comes back, and the vocabulary travels as one string."""
 
+from pathlib import Path
+
 import pytest
 import tokenizers
 import torch
@@ -100,6 +102,15 @@ def test_a_tokenizer_json_of_bert_gives_the_vocabulary_and_another_kind_is_refus
     gappy = tokenizers.Tokenizer(tokenizers.models.WordPiece({"a": 0, "b": 5}, unk_token="a"))
     with pytest.raises(ValueError, match="the ids of its 2 pieces have gaps"):
         Tokenizer.bert_json(gappy.to_str())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_piece_that_ends_lines_elsewhere_moves_no_id(tmp_path: Path, end: str) -> None:
+    pieces = ["[PAD]", "\u2028", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog"]
+    (tmp_path / "vocab.txt").write_bytes("".join(f"{p}{end}" for p in pieces).encode())
+    tokenizer = Tokenizer.bert(tmp_path / "vocab.txt")
+    assert tokenizer.pieces.token_to_id("dog") == 6
+    assert (tokenizer.dec, tokenizer.enc, tokenizer.vocab_size) == (7, 8, 9)
 
 
 def test_berts_layout_is_told_from_one_that_was_trained(tokenizer: Tokenizer) -> None:

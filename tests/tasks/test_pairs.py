@@ -205,6 +205,9 @@ def test_a_shard_with_a_broken_member_is_a_line_and_nothing_is_taken(
         ("a.tar", b"x" * 1024, r"a\.tar is damaged"),
         ("a.csv", b"image,caption", "cannot be read as pictures with texts"),
         ("a.jsonl", b"", "holds 0 pictures and none has a caption"),
+        ("a.jsonl", b'{"image": "red.jpg", "caption": {"en": "a"}}', "caption of .* holds a dict"),
+        ("a.jsonl", b'{"image": "red.jpg", "caption": ["a", ["b"]]}', "caption of .* holds a list"),
+        ("a.jsonl", b'{"image": "red.jpg", "caption": NaN}', 'no "caption" or "text"'),
     ],
 )
 def test_what_cannot_be_read_is_a_line(
@@ -223,6 +226,42 @@ def test_a_folder_without_texts_and_no_folder_at_all_are_lines(lake: Lake, tmp_p
         take_pairs(lake, own)
     with pytest.raises(InputError, match=r"there is no .*nowhere; give a folder"):
         take_pairs(lake, tmp_path / "nowhere")
+
+
+def test_answers_of_another_form_are_a_line(tmp_path: Path) -> None:
+    asked = {"image": "red.jpg", "question": "which?", "answers": [{"answer": "red"}]}
+    (write_pictures(tmp_path / "own") / "q.jsonl").write_text(json.dumps(asked))
+    with pytest.raises(InputError, match=r"answers of record 1 of .*q\.jsonl holds a dict"):
+        list(read_pairs(tmp_path / "own" / "q.jsonl", questions=True))
+
+
+def test_marks_that_end_a_line_elsewhere_end_no_record(tmp_path: Path) -> None:
+    texts = ["a wall\u2028that is red", "a\x85wall"]
+    listed = [{"image": "red.jpg", "caption": text} for text in texts]
+    path = write_pictures(tmp_path / "own") / "pairs.jsonl"
+    lines = (json.dumps(one, ensure_ascii=False) for one in listed)
+    path.write_text("\r\n".join(lines), encoding="utf-8")
+    found = [pair.texts for pair in read_pairs(path)]
+    assert found == [("a wall that is red",), ("a wall",)]
+
+
+def test_files_that_macos_packs_beside_pictures_are_no_samples(tmp_path: Path) -> None:
+    path = tmp_path / "own.tar"
+    with tarfile.open(path, "w") as tar:
+        for folder in ("", "deep/"):
+            for hidden in ("._", ""):
+                add(tar, f"{folder}{hidden}red.jpg", picture("red"))
+                add(tar, f"{folder}{hidden}red.txt", b"a red wall")
+    assert [pair.texts for pair in read_pairs(path)] == [("a red wall",)] * 2
+
+
+def test_pictures_of_a_table_lie_in_their_shard_as_pictures(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.parquet"
+    pq.write_table(pa.table({"image": [picture("red")], "caption": ["a red wall"]}), path)
+    name = take_pairs(lake, path)
+    with tarfile.open(lake.path(f"web/{name}/00000.tar")) as tar:
+        endings = {Path(member).suffix for member in tar.getnames()}
+    assert endings == {".jpg", ".txt", ".json"}
 
 
 def test_pictures_of_a_list_may_lie_elsewhere(lake: Lake, tmp_path: Path) -> None:
