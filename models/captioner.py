@@ -111,7 +111,8 @@ def write(
         seeds: int64 (B,) or (B, G).
     """
     if decoding.method == "beam":
-        return beam_search(model, keys, spelling, decoding)
+        found = beam_search(model, keys, spelling, decoding)
+        return found.repeat_interleave(seeds.shape[1] if seeds.ndim > 1 else 1, dim=0)
     return _sampled(model, keys, spelling, decoding, seeds.reshape(-1))
 
 

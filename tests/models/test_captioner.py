@@ -56,12 +56,13 @@ def test_another_seed_draws_another_caption(model: Blip, tokenizer: Tokenizer) -
     assert len({caption.text for caption in captions}) > 5
 
 
+@pytest.mark.parametrize("method", ["nucleus", "greedy", "beam"])
 def test_several_captions_of_an_image_are_those_of_their_seeds(
-    model: Blip, tokenizer: Tokenizer
+    model: Blip, tokenizer: Tokenizer, method: str
 ) -> None:
-    images, seeds = pixels(3), torch.arange(6).reshape(3, 2)
-    packed = generate(model, tokenizer, images, Decoding(), seeds)
-    alone = generate(model, tokenizer, images.repeat_interleave(2, 0), Decoding(), seeds.flatten())
+    images, seeds, how = pixels(3), torch.arange(6).reshape(3, 2), Decoding(method=method)
+    packed = generate(model, tokenizer, images, how, seeds)
+    alone = generate(model, tokenizer, images.repeat_interleave(2, 0), how, seeds.flatten())
     assert [c.text for c in packed] == [c.text for c in alone]
 
 
