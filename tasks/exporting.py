@@ -49,7 +49,7 @@ def export(lake: Lake, uri: str, folder: Path, form: str) -> Path:
         form: one of `FORMS`.
 
     Raises:
-        InputError: the form is unknown or the folder is there.
+        InputError: the form is unknown, or the folder is there or cannot be written.
         ModelError: the model is missing, lacks what the form needs, or has no counterpart there.
     """
     if form not in FORMS:
@@ -59,12 +59,14 @@ def export(lake: Lake, uri: str, folder: Path, form: str) -> Path:
     loaded = _loaded(lake, uri, form)
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         _write(loaded, part, form)
         part.rename(folder)
     except ValueError as error:
         raise ModelError(f"{uri} cannot be written as {form}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     log.info("%s lies in %s", uri, folder)

@@ -59,9 +59,11 @@ def job_of(
     resumed under others.
 
     Raises:
-        InputError: a selection is missing or unfinished.
+        InputError: a selection is missing or unfinished, or no folder can have the run's name.
         ModelError: the device is not there, or torchrun's ranks do not find each other.
     """
+    if run in ("", ".", "..") or "/" in run:
+        raise InputError(f"a run's name names one folder of the lake, which {run!r} cannot")
     team = team_of(device)
     check_device(team.device)
     digests = {name: selection_digest(lake, name) for name in selections}

@@ -203,6 +203,12 @@ def test_what_cannot_be_exported_leaves_nothing_behind(lake: Lake, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_where_nothing_can_be_written_is_a_line(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match=r"file/theirs cannot be written \(Not a directory\)"):
+        export(lake, "checkpoints/blip", tmp_path / "file" / "theirs", "original")
+
+
 def test_a_half_without_weights_is_not_exported(lake: Lake, tmp_path: Path) -> None:
     folder = export(lake, "checkpoints/blip", tmp_path / "c", "captioner")
     with pytest.raises(ModelError, match="weights for a captioner only"):

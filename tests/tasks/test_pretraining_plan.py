@@ -108,6 +108,17 @@ def test_a_bad_plan_is_one_line_and_leaves_nothing(
     assert lake.folders("checkpoints") == []
 
 
+@pytest.mark.parametrize("run", ["a/b", "..", "", "/r"])
+def test_a_run_that_no_folder_of_the_lake_can_be_named_after_is_one_line(
+    lake: Lake, tmp_path: Path, run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"selections": ["all"], "settings": {"preset": "test"}}))
+    assert run_command(main, [lake.root, run, str(path)]) == 2
+    assert "names one folder of the lake, which" in capsys.readouterr().err
+    assert lake.folders("checkpoints") == []
+
+
 def test_a_missing_lake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"selections": ["all"], "settings": {}}))
