@@ -1,11 +1,12 @@
 """Draws of units fall as often as asked, in every row and across rows."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
-from models.rbm.draws import coins_, normals_
+from models.rbm.draws import Coins, Normals, coins_, normals_
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -92,3 +93,40 @@ def test_normal_noise_of_two_units_or_rows_does_not_go_together() -> None:
         for shift in (1, 2, 32, 64):
             rows = (one * one.roll(shift, 0)).mean() / size
             assert abs(float(rows)) < 4.5 / math.sqrt(one.numel())
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (1, 1), (7, 11), (1031, 131), (257, 1009)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_draws_again_and_again_draws_what_single_draws_do(
+    shape: tuple[int, int], dtype: torch.dtype
+) -> None:
+    # Both sides of a machine work in the same memory, by turns.
+    pull, other = torch.empty(shape, dtype=dtype), torch.empty(613, 307, dtype=dtype)
+    bias = torch.linspace(-2, 2, shape[1], dtype=dtype)
+    coins, normals = Coins(pull, bias), Normals(other)
+    mine, theirs = torch.Generator().manual_seed(75), torch.Generator().manual_seed(75)
+    given = torch.Generator().manual_seed(76)
+    for _ in range(3):
+        pull.normal_(generator=given)
+        other.normal_(generator=given)
+        wanted = pull.clone(), other.clone()
+        coins(mine)
+        normals(mine)
+        assert torch.equal(pull, coins_(wanted[0], theirs, bias))
+        assert torch.equal(other, normals_(wanted[1], theirs))
+
+
+def test_threads_draw_what_each_would_draw_alone() -> None:
+    def drawn(seed: int) -> list[float]:
+        generator = torch.Generator().manual_seed(seed)
+        sums = []
+        for _ in range(30):
+            sums.append(float(coins_(torch.zeros(401, 503), generator).sum()))
+            sums.append(float(normals_(torch.zeros(503, 401), generator).sum()))
+        return sums
+
+    seeds = [77, 78, 79]
+    alone = [drawn(seed) for seed in seeds]
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        assert list(pool.map(drawn, seeds)) == alone
+    assert alone[0] != alone[1]
