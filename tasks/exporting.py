@@ -24,6 +24,7 @@ from tasks.checkpoints import Loaded, load_answerer, load_model
 from tasks.commands import run_command
 from tasks.errors import InputError, ModelError
 from tasks.storage import Lake, open_lake
+from tasks.weights import SHAPE
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,8 @@ def _write(loaded: Loaded[Any], folder: Path, form: str) -> None:
     pieces = sorted(vocabulary, key=vocabulary.__getitem__)
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     if form == "original":
-        torch.save({"model": to_salesforce(loaded.model)}, folder / PTH)
+        content = {"model": to_salesforce(loaded.model), SHAPE: loaded.model.shape.to_dict()}
+        torch.save(content, folder / PTH)
         return
     forms: dict[str, Callable[..., Any]] = {
         "captioner": to_captioner,

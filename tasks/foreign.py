@@ -18,9 +18,10 @@ from models.blip import Blip
 from models.exchange import kind_of_folder, load_answerer, load_transformers
 from models.originals import answerer_from_salesforce, from_salesforce, is_vqa
 from models.packaged import bert_vocabulary
+from models.presets import shape_from
 from models.tokenization import Tokenizer
 from tasks.errors import ModelError
-from tasks.weights import read_state
+from tasks.weights import read_original
 
 # What transformers, torch and our own checks raise at files that are not what they seem.
 UNREADABLE = (
@@ -76,10 +77,11 @@ def _transformers(where: str) -> tuple[Blip | Answerer, tuple[str, ...]]:
 
 
 def _original(path: Path) -> tuple[Blip | Answerer, tuple[str, ...]]:
-    state = read_state(path)
+    state, said = read_original(path)
+    shape = None if said is None else shape_from(said)
     if is_vqa(state):
-        return answerer_from_salesforce(state), ()
-    imported = from_salesforce(state)
+        return answerer_from_salesforce(state, shape), ()
+    imported = from_salesforce(state, shape)
     return imported.model, imported.halves
 
 

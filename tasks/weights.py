@@ -18,6 +18,7 @@ from tasks.tensors import unpacked
 
 WHOLE = ("model.safetensors", "pytorch_model.bin")
 WRAPPERS = ("model", "state_dict", "module")  # under which training code keeps the tensors
+SHAPE = "caplift_shape"  # beside them, in what we write: heads and epsilons are in no tensor
 
 
 def read_state(where: Path) -> dict[str, Tensor]:
@@ -47,13 +48,27 @@ def read_state(where: Path) -> dict[str, Tensor]:
     )
 
 
+def read_original(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """Return the tensors of one of torch's files, and the model's shape if we wrote it; or None.
+
+    Raises:
+        ModelError: it is damaged, or holds more than tensors.
+    """
+    found = _loaded(path)
+    return _tensors(found, path), found.get(SHAPE)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"{path} is missing although its index names it; fetch the folder again")
     if path.suffix == ".safetensors":
         return unpacked(path.read_bytes(), str(path))
+    return _tensors(_loaded(path), path)
+
+
+def _loaded(path: Path) -> Any:
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path} is no file of tensors alone, so it is not read: loading it could run code; "
@@ -62,7 +77,6 @@ def _read(path: Path) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
         reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise ModelError(f"{path} is damaged or no file of torch ({reason})") from error
-    return _tensors(found, path)
 
 
 def _tensors(found: Any, path: Path) -> dict[str, Tensor]:

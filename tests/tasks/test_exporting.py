@@ -124,6 +124,20 @@ def test_an_original_file_goes_there_and_back_with_its_vocabulary(
     assert back.tokenizer.pieces.get_vocab() == tokenizer.pieces.get_vocab()
 
 
+def test_an_original_file_of_ours_knows_its_heads_and_epsilons(
+    lake: Lake, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    # Heads of 64, as all released files have them, would fit these tensors too.
+    text = replace(preset("test").text, width=HEADS, heads=4, norm_eps=1e-5)
+    vision = replace(shape().vision, heads=8, norm_eps=1e-4, drop_path=0.1)
+    blip = Blip(replace(shape(), text=text, vision=vision), tokenizer.vocab_size, seed=3)
+    save_checkpoint(lake, "heads", 5, blip, tokenizer, {})
+    save_checkpoint(lake, "asked", 5, answerer_from(blip), tokenizer, {})
+    for run, load in (("heads", load_model), ("asked", load_answerer)):
+        folder = export(lake, f"checkpoints/{run}", tmp_path / run, "original")
+        assert load(lake, str(folder / PTH)).model.shape == blip.shape
+
+
 def test_a_folder_of_transformers_5_has_its_vocabulary_in_tokenizer_json_alone(
     lake: Lake, tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
