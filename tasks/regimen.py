@@ -6,9 +6,11 @@ from models.batches import MAX_LENGTH
 from models.preprocessing import Augmentation
 from models.schedules import SHAPES, decayed, learning_rate
 from tasks.bounds import above_zero, at_least, one_of
+from tasks.errors import InputError
 from tasks.samples import WORKERS
 from tasks.team import STYLES
 
+SEEDS = 2**63
 SHORTEST = 3  # tokens of a text: the first, one of its own, [SEP]
 PRECISIONS = ("auto", "fp32", "bf16")
 # Settings that change how a result is computed and not which: a run may go on under others.
@@ -72,6 +74,8 @@ class Regimen:
         at_least(0, self, "warmup_steps", "weight_decay", "seed")
         at_least(0, self, "lowest_rate", "recomputed_blocks", "workers", "clip_norm")
         at_least(SHORTEST, self, "max_length")
+        if self.seed >= SEEDS:
+            raise InputError(f"seed is below 2 ** 63, not {self.seed}")
         one_of(self, schedule=(*SHAPES, "epoch"), precision=PRECISIONS, parallel=STYLES)
 
     def stored_size(self, image_size: int) -> int:

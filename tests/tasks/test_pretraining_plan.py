@@ -59,6 +59,7 @@ def test_the_published_recipe_is_what_its_authors_ran() -> None:
         ),
         ({"init": "thin air"}, "init is scratch, packaged, or .* there is no thin air"),
         ({"vocab_size": 3}, "vocab_size is at least 40"),
+        ({"seed": 2**63}, r"seed is below 2 \*\* 63, not 9223372036854775808"),
     ],
 )
 def test_settings_check_themselves(change: dict[str, object], line: str) -> None:
