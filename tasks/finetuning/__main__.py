@@ -35,11 +35,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tasks.checkpoints import newest
+from tasks.checkpoints import newest, resolved
 from tasks.commands import run_command
 from tasks.finetuning.settings import Finetuning
 from tasks.finetuning.stage import FINETUNE
-from tasks.pairs.taking import take_pairs
+from tasks.pairs.taking import is_taken, take_pairs
 from tasks.progress import track
 from tasks.rows import fingerprint
 from tasks.samples import selection_digest
@@ -90,7 +90,8 @@ def _selection(lake: Lake, given: argparse.Namespace, team: Team) -> str:
     if given.source.startswith(SELECTION):
         return str(given.source.removeprefix(SELECTION))
     source, questions = Path(given.source).expanduser(), given.kind == "vqa"
-    if team.leads:
+    if team.leads and not is_taken(lake, source, questions=questions, images=given.images):
+        resolved(lake, given.start)  # so that not many pictures are taken in for nothing
         take_pairs(lake, source, questions=questions, images=given.images)
     team.wait()
     return take_pairs(lake, source, questions=questions, images=given.images)

@@ -46,7 +46,7 @@ def take_pairs(
         InputError: it cannot be read, or holds no picture with a text.
     """
     name = _name(source, questions, images)
-    card = f"selections/{name}/selection.json"
+    card = _card(name)
     if lake.exists(card):
         return name
     taken = _Taken(lake, name)
@@ -66,6 +66,17 @@ def take_pairs(
     lake.publish_json(card, {"id": name, "digest": digest, "source": str(source), **counts})
     log.info("%s: %d pictures with %d texts", source, counts["pictures"], counts["captions"])
     return name
+
+
+def is_taken(
+    lake: Lake, source: Path, *, questions: bool = False, images: Path | None = None
+) -> bool:
+    """Tell whether `take_pairs` of the same would find everything done."""
+    return lake.exists(_card(_name(source, questions, images)))
+
+
+def _card(name: str) -> str:
+    return f"selections/{name}/selection.json"
 
 
 def _name(source: Path, questions: bool, images: Path | None) -> str:

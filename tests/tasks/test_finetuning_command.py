@@ -111,6 +111,16 @@ def test_what_is_wrong_is_one_line(
     assert said.count("\n") == 1
 
 
+def test_a_missing_start_takes_no_pictures_in(
+    tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = open_lake(str(tmp_path / "fresh"), create=True)
+    arguments = ["filter", lake.root, "checkpoints/lost", str(own), *QUICK]
+    assert run_command(main, arguments) == 2
+    assert "there is no checkpoint checkpoints/lost" in capsys.readouterr().err
+    assert list(Path(lake.root).iterdir()) == []
+
+
 def test_the_help_shows_every_kind_and_every_source(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
