@@ -237,7 +237,9 @@ def _restore(optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> N
     """Put the slots of `Trainee._state` back, divided as their parameters are."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in state.items():
+    # By name: a file gives its tensors in an order of its own to every process, and ranks divide
+    # and gather these in step, here and at every checkpoint to come.
+    for name, value in sorted(state.items()):
         number, slot = name.split(".", 1)
         part = divided_like(value, parameters[int(number)])
         slots.setdefault(int(number), {})[slot] = part

@@ -6,6 +6,7 @@ Real processes, started by torchrun, over gloo on loopback.
 import json
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ from torch import Tensor
 from models.blip import Blip
 from tasks.checkpoints import load_model, newest
 from tasks.commands import run_command
-from tasks.pretraining import main
+from tasks.pretraining import main, plan_from, pretrain
 from tasks.storage import Lake
 from tests.small_lake import write_lake, write_selection
 
@@ -107,6 +108,23 @@ def test_ranks_that_were_killed_are_resumed_by_one_alone(
     assert found.step == EVERY
     assert run_command(main, [lake.root, "elastic", str(plan(lake, parallel="ddp"))]) == 0
     assert_alike(weights(lake, "elastic"), alone)
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_a_run_begun_alone_goes_on_as_ranks_whose_checkpoints_one_alone_goes_on_from(
+    lake: Lake, alone: dict[str, Tensor], parallel: str
+) -> None:
+    run, path = f"grown-{parallel}", plan(lake, parallel=parallel, checkpoint_every=1)
+    how = plan_from(json.loads(path.read_text())).settings
+    assert len(list(islice(pretrain(lake, run, ("all",), how), 2))) == 2
+    command = torchrun(lake, run, path)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert f"{run} goes on from step 2 of {STEPS}" in ended.stderr
+    assert_alike(weights(lake, run), alone)
+    lake.fs.rm(lake.path(f"checkpoints/{run}/{STEPS:08d}"), recursive=True)
+    assert run_command(main, command[-3:]) == 0
+    assert_alike(weights(lake, run), alone)
 
 
 def test_a_batch_that_does_not_come_out_even_is_one_line(lake: Lake) -> None:
