@@ -199,9 +199,15 @@ def _picture(said: Any, images: Path, where: str) -> tuple[str, bytes]:
     if isinstance(said, bytes):
         return where, said
     path = images / str(said)
-    if not path.is_file():
+    try:
+        content = path.read_bytes() if path.is_file() else None
+    except (OSError, ValueError) as error:  # a name that is too long, a file of another's
+        raise InputError(
+            f"{where} names {said!s:.80}, which cannot be read ({error!s:.80})"
+        ) from error
+    if content is None:
         raise InputError(f"{where} names {said}, which is not in {images}; say where with --images")
-    return str(said), path.read_bytes()
+    return str(said), content
 
 
 def _of_lines(text: str, questions: bool) -> tuple[str, ...]:
@@ -218,6 +224,8 @@ def _of_record(record: Mapping[str, Any], questions: bool, where: str) -> tuple[
     if not questions:
         return tuple(said(*CAPTIONS))
     answers, asked = said(*ANSWERS), said("question")
+    if len(asked) > 1:
+        raise InputError(f"{where} has {len(asked)} questions; give each a record of its own")
     return ("\n".join([*asked, *answers]),) if asked and answers else ()
 
 
@@ -227,7 +235,9 @@ def _texts(value: Any, where: str) -> list[str]:
     for one in several:
         if not isinstance(one, str | int | float):
             raise InputError(f"{where} holds a {type(one).__name__}; it wants a text or a list")
-    texts = [" ".join(str(one).split()) for one in several]
+    # Half of a letter's escape, where somebody cut a text, is no letter.
+    whole = (str(one).encode("utf-8", "ignore").decode() for one in several)
+    texts = [" ".join(text.split()) for text in whole]
     return [text for text in texts if text]
 
 

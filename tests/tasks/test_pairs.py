@@ -207,6 +207,11 @@ def test_a_shard_with_a_broken_member_is_a_line_and_nothing_is_taken(
         ("a.jsonl", b"", "holds 0 pictures and none has a caption"),
         ("a.jsonl", b'{"image": "red.jpg", "caption": {"en": "a"}}', "caption of .* holds a dict"),
         ("a.jsonl", b'{"image": "red.jpg", "caption": ["a", ["b"]]}', "caption of .* holds a list"),
+        (
+            "a.jsonl",
+            b'{"caption": "red.jpg", "image": "' + b"a wall " * 50 + b'"}',
+            "cannot be read",
+        ),
         ("a.jsonl", b'{"image": "red.jpg", "caption": NaN}', 'no "caption" or "text"'),
     ],
 )
@@ -233,6 +238,10 @@ def test_answers_of_another_form_are_a_line(tmp_path: Path) -> None:
     (write_pictures(tmp_path / "own") / "q.jsonl").write_text(json.dumps(asked))
     with pytest.raises(InputError, match=r"answers of record 1 of .*q\.jsonl holds a dict"):
         list(read_pairs(tmp_path / "own" / "q.jsonl", questions=True))
+    twice = {"image": "red.jpg", "question": ["which?", "where?"], "answer": "red"}
+    (tmp_path / "own" / "q.jsonl").write_text(json.dumps(twice))
+    with pytest.raises(InputError, match=r"record 1 of .*q\.jsonl has 2 questions"):
+        list(read_pairs(tmp_path / "own" / "q.jsonl", questions=True))
 
 
 def test_marks_that_end_a_line_elsewhere_end_no_record(tmp_path: Path) -> None:
@@ -243,6 +252,12 @@ def test_marks_that_end_a_line_elsewhere_end_no_record(tmp_path: Path) -> None:
     path.write_text("\r\n".join(lines), encoding="utf-8")
     found = [pair.texts for pair in read_pairs(path)]
     assert found == [("a wall that is red",), ("a wall",)]
+
+
+def test_a_text_that_was_cut_within_a_letter_loses_that_letter(lake: Lake, tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "own") / "pairs.jsonl"
+    path.write_text('{"image": "red.jpg", "caption": "a red wall \\ud83d"}')
+    assert Samples(lake, (take_pairs(lake, path),), 8).texts == ["a red wall"]
 
 
 def test_files_that_macos_packs_beside_pictures_are_no_samples(tmp_path: Path) -> None:
