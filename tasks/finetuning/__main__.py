@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     lake = open_lake(given.lake, create=True)
     selection = _selection(lake, given, team)
     digest = selection_digest(lake, selection)
-    run = given.name or f"{given.kind}-{fingerprint([given.start, digest, asdict(how)])}"
+    run = given.name or _named(lake, given, digest, how)
     steps = FINETUNE[given.kind](lake, run, given.start, (selection,), how, given.device)
     for metrics in track(steps, run, how.steps) if team.leads else steps:
         if metrics.step % STEPS_A_LINE == 0 or metrics.step == how.steps:
@@ -83,6 +83,11 @@ def main(arguments: Sequence[str]) -> None:
     found = newest(lake, run)
     if found is not None and team.leads:
         sys.stdout.write(f"{found.uri}\n")
+
+
+def _named(lake: Lake, given: argparse.Namespace, digest: str, how: Finetuning) -> str:
+    """Name a run after all that decides it; an address may mean other weights tomorrow."""
+    return f"{given.kind}-{fingerprint([*resolved(lake, given.start), digest, asdict(how)])}"
 
 
 def _selection(lake: Lake, given: argparse.Namespace, team: Team) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.objective import Objective
-from tasks.checkpoints import load_answerer, load_model
+from tasks.checkpoints import load_answerer, load_model, save_checkpoint
 from tasks.commands import run_command
 from tasks.exporting import export
 from tasks.finetuning.__main__ import main
@@ -109,6 +109,20 @@ def test_what_is_wrong_is_one_line(
     said = capsys.readouterr().err
     assert line in said
     assert said.count("\n") == 1
+
+
+def test_a_start_that_learned_on_is_another_start(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = load_model(lake, "checkpoints/start")
+    made = []
+    for step in (3, 5):
+        save_checkpoint(lake, "growing", step, loaded.model, loaded.tokenizer, {}, {})
+        given = ("captioner", "checkpoints/growing", "selection:seed", *QUICK)
+        made += [run(lake, capsys, *given), run(lake, capsys, *given)]
+        loaded.model.temperature.data += 0.01
+    first, again, other, again_other = made
+    assert first == again != other == again_other
 
 
 def test_a_missing_start_takes_no_pictures_in(
