@@ -30,7 +30,7 @@ from models.layouts import (
     text_names,
     vision_names,
 )
-from models.presets import Shape, TextShape, VisionShape
+from models.presets import Shape, TextShape, VisionShape, usual_drop_path
 from models.tokenization import Tokenizer
 
 # Ours -> transformers', for a shape and its half of a `BlipConfig`.
@@ -159,7 +159,10 @@ def shape_of_hf(config: Any) -> Shape:
         if half.hidden_act != "gelu":
             raise ValueError(f"hidden_act is gelu in BLIP, this config says {half.hidden_act!r}")
     return Shape(
-        vision=VisionShape(**{ours: getattr(vision, theirs) for ours, theirs in VISION.items()}),
+        vision=VisionShape(
+            **{ours: getattr(vision, theirs) for ours, theirs in VISION.items()},
+            drop_path=usual_drop_path(vision.num_hidden_layers, vision.hidden_size),
+        ),
         text=TextShape(**{ours: getattr(text, theirs) for ours, theirs in TEXT.items()}),
         embedding=config.image_text_hidden_size,
     )

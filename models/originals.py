@@ -31,7 +31,7 @@ from models.layouts import (
     text_names,
     timm_names,
 )
-from models.presets import Shape, TextShape, VisionShape
+from models.presets import Shape, TextShape, VisionShape, usual_drop_path
 
 VISION = "visual_encoder."
 HEAD_WIDTH = 64  # of one attention head in every released file
@@ -151,14 +151,16 @@ def _shape_of(state: Mapping[str, Tensor], half: Half) -> Shape:
     grid = round((state[f"{VISION}pos_embed"].shape[1] - 1) ** 0.5)
     prefix = PREFIXES[half]
     positions, text_width = state[f"{prefix}embeddings.position_embeddings.weight"].shape
+    depth = _count(state, f"{VISION}blocks.")
     return Shape(
         vision=VisionShape(
             image_size=grid * patch,
             patch=patch,
             width=width,
-            depth=_count(state, f"{VISION}blocks."),
+            depth=depth,
             heads=width // HEAD_WIDTH,
             mlp=len(state[f"{VISION}blocks.0.mlp.fc1.weight"]),
+            drop_path=usual_drop_path(depth, width),
         ),
         text=TextShape(
             width=text_width,

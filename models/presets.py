@@ -172,3 +172,12 @@ def preset(name: str) -> Shape:
     if name not in PRESETS:
         raise ValueError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def usual_drop_path(depth: int, width: int) -> float:
+    """Return what BLIP trains an image encoder of this size with, which no file of one says.
+
+    Its code gives ViT-L 0.1 whatever it is trained for, and ViT-B none.
+    """
+    large = PRESETS["large"].vision
+    return large.drop_path if (depth, width) == (large.depth, large.width) else 0.0

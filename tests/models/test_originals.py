@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 from transformers import (
+    BlipConfig,
     BlipForConditionalGeneration,
     BlipForImageTextRetrieval,
     BlipForQuestionAnswering,
@@ -155,6 +156,19 @@ def test_the_shape_of_an_original_file_is_read_off_its_tensors() -> None:
     assert from_salesforce(to_salesforce(Blip(small, tokenizer.vocab_size))).model.shape == small
     answerer = Answerer(dataclasses.replace(small, embedding=256), tokenizer.vocab_size)
     assert answerer_from_salesforce(to_salesforce(answerer)).shape == answerer.shape
+
+
+def test_the_large_image_encoder_drops_paths_wherever_it_comes_from() -> None:
+    large = preset("large")
+    with torch.device("meta"):  # shapes alone: its weights would take two gigabytes
+        state = to_salesforce(Blip(large, 43))
+        alone = {name: t for name, t in state.items() if not name.startswith("text_encoder")}
+        imported = from_salesforce(alone).model
+        answering = answerer_from_salesforce(to_salesforce(Answerer(large, 43)))
+    assert imported.shape == answering.shape == large
+    vision = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
+    config = BlipConfig(vision_config={**vision, "intermediate_size": 4096, "image_size": 224})
+    assert shape_of_hf(config).vision.drop_path == large.vision.drop_path == 0.1
 
 
 def test_a_file_with_one_half_gives_the_other_a_start() -> None:
