@@ -29,6 +29,7 @@ from tasks.weights import SHAPE
 log = logging.getLogger(__name__)
 
 FORMS = ("captioner", "filter", "answerer", "original")
+FINETUNED_APART = ("captioner", "filter")
 PTH = "model.pth"
 CAREFUL = {
     "filter": "transformers' own processor and BlipForImageTextRetrieval read a text behind [CLS], "
@@ -73,6 +74,16 @@ def export(lake: Lake, uri: str, folder: Path, form: str) -> Path:
     log.info("%s lies in %s", uri, folder)
     if form in CAREFUL:
         log.warning(CAREFUL[form], loaded.tokenizer.enc)
+    learned = loaded.facts.get("half", form)
+    if form in FINETUNED_APART and learned != form:
+        log.warning(
+            "%s was finetuned as a %s, which moved weights that a %s reads too; finetune its start "
+            "as a %s for a good one",
+            uri,
+            learned,
+            form,
+            form,
+        )
     return folder
 
 

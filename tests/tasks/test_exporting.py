@@ -101,6 +101,18 @@ def test_a_filter_is_exported_with_a_warning_that_transformers_feeds_cls(
         assert_equal(scores, model.match(ids, mask, keys))
 
 
+def test_the_half_that_was_not_finetuned_is_exported_with_a_warning(
+    lake: Lake, tmp_path: Path, tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    blip = load_model(lake, "checkpoints/blip").model
+    save_checkpoint(lake, "judge", 5, blip, tokenizer, {"half": "filter"})
+    for form in ("filter", "original", "captioner"):
+        assert "was finetuned as a filter" not in caplog.text
+        with caplog.at_level(logging.WARNING):
+            export(lake, "checkpoints/judge", tmp_path / form, form)
+    assert "was finetuned as a filter, which moved weights that a captioner reads" in caplog.text
+
+
 def test_an_answerer_goes_there_and_back(
     lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
