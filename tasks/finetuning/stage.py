@@ -63,7 +63,7 @@ def finetune_captioner(
         return
     loaded = load_model(lake, found.uri if found else start, job.device)
     loaded = replace(loaded, model=_fitted(loaded.model, how, start))
-    _check_prompt(loaded, how)
+    _check_room(loaded, how)
     samples, held_out = _samples(job, found, loaded, selections, how)
     model, objective = loaded.model, how.objective_used
     if how.rbm and found is None:
@@ -190,17 +190,23 @@ def _fitted(model: Model, how: Finetuning, start: str) -> Model:
         raise InputError(f"{start} cannot be finetuned at {how.image_size} px: {error}") from error
 
 
-def _check_prompt(loaded: Loaded[Any], how: Finetuning) -> None:
-    """Refuse a prompt that leaves no room for the captions that will be looked at.
+def _check_room(loaded: Loaded[Any], how: Finetuning) -> None:
+    """Refuse captions to be looked at that the prompt or the model leaves no room for.
 
     Raises:
-        InputError: says how long it is.
+        InputError: says how long they are.
     """
-    n = len(loaded.tokenizer.encode_prompt(how.prompt))
-    if n >= how.decoding.max_length:
+    n, longest = len(loaded.tokenizer.encode_prompt(how.prompt)), how.decoding.max_length
+    if n >= longest:
         raise InputError(
-            f"the prompt takes {n} tokens with [DEC], and decoding.max_length is "
-            f"{how.decoding.max_length}: nothing could be written; shorten one or raise the other"
+            f"the prompt takes {n} tokens with [DEC], and decoding.max_length is {longest}: "
+            "nothing could be written; shorten one or raise the other"
+        )
+    room = loaded.model.shape.text.positions
+    if longest > room:
+        raise InputError(
+            f"decoding.max_length is {longest}, but this model has {room} positions for a text: "
+            f"give {room} or less"
         )
 
 

@@ -197,6 +197,9 @@ def test_a_prompt_that_leaves_no_room_is_refused_before_anything_is_learned(lake
     how = replace(HOW, prompt="a red wall " * 4)
     with pytest.raises(InputError, match=r"prompt takes 13 tokens .* decoding\.max_length is 9"):
         list(finetune_captioner(lake, "c", START, ("seed",), how))
+    how = replace(HOW, decoding=Decoding(max_length=33))
+    with pytest.raises(InputError, match=r"decoding\.max_length is 33, but .* has 32 positions"):
+        list(finetune_captioner(lake, "c", START, ("seed",), how))
     assert lake.folders("checkpoints") == ["start"]
 
 
