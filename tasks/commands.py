@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from tasks.errors import CapliftError
+from tasks.reach import store_trouble
 
 STOPPED = "stopped; what is committed stays, run it again to go on\n"
 OURS = ("flows", "tasks", "models", "__main__")
@@ -25,11 +26,12 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
     try:
         main(arguments)
     except CapliftError as error:
-        sys.stderr.write(f"{error}\n")
-        # Prefect keeps the error until exit, and with it what its frames hold: DuckDB would then
-        # list its open handles after our line.
-        traceback.clear_frames(error.__traceback__)
-        return 2
+        return _refused(error, str(error))
+    except Exception as error:
+        line = store_trouble(error)
+        if not line:
+            raise
+        return _refused(error, line)
     except _TerminatedError:
         sys.stderr.write(STOPPED)
         return 128 + signal.SIGTERM
@@ -39,6 +41,14 @@ def run_command(main: Callable[[Sequence[str]], None], arguments: Sequence[str])
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _refused(error: Exception, line: str) -> int:
+    sys.stderr.write(f"{line}\n")
+    # Prefect keeps the error until exit, and with it what its frames hold: DuckDB would then list
+    # its open handles after our line.
+    traceback.clear_frames(error.__traceback__)
+    return 2
 
 
 class _TerminatedError(KeyboardInterrupt):
@@ -51,6 +61,8 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 
 def show_our_lines() -> None:
     """Print our log lines to stderr; of the libraries only warnings, as Python does by itself."""
+    # It logs a traceback before it raises what that says.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     for name in OURS:

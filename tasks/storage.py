@@ -24,6 +24,7 @@ import fsspec
 
 from tasks.disk import make_durable, part_name, remove_orphans, writable
 from tasks.errors import LakeError
+from tasks.reach import openable
 
 FORMAT = 2  # of what is committed; records without one are of the first; later ones are refused
 
@@ -102,7 +103,7 @@ class Lake:
             found = self.fs.ls(self.path(folder), detail=False)
         except FileNotFoundError:
             return []
-        names = [Path(str(entry)).name for entry in found]
+        names = (Path(str(entry)).name for entry in found)
         return sorted(n.removesuffix(suffix) for n in names if n[0] != "." and n.endswith(suffix))
 
     def folders(self, folder: str) -> list[str]:
@@ -260,9 +261,11 @@ def open_lake(root: str, *, create: bool = False) -> Lake:
     """Return the lake at `root`.
 
     Raises:
-        LakeError: it does not exist and `create` is false, or it cannot be made or written.
+        LakeError: it does not exist and `create` is false, or it cannot be opened or written.
     """
     lake = Lake(root.rstrip("/") or "/")
+    with openable(root):
+        lake.path()
     if create:
         with writable(root):
             lake.fs.makedirs(lake.path(), exist_ok=True)
@@ -289,12 +292,6 @@ def _commit_of(record: dict[str, Any]) -> Commit:
             f"{record['stage']} of {record['batch']}/{record['shard']} is of format "
             f"{record['format']} and this Caplift reads up to {FORMAT}: use the one that wrote it"
         )
-    return Commit(
-        stage=record["stage"],
-        run=record["run"],
-        shard=Shard(record["batch"], record["shard"]),
-        files=tuple(record["files"]),
-        rows=record["rows"],
-        seconds=record["seconds"],
-        versions=record["versions"],
-    )
+    shard = Shard(record["batch"], record["shard"])
+    said = (record[name] for name in ("rows", "seconds", "versions"))
+    return Commit(record["stage"], record["run"], shard, tuple(record["files"]), *said)

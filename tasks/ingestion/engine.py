@@ -26,6 +26,7 @@ from tasks.ingestion.sources.planning import RUN, STAGE, Planned
 from tasks.ingestion.sources.warc import warc_body
 from tasks.ingestion.tally import Tally
 from tasks.ingestion.verifying import further_hash, mismatch
+from tasks.reach import store_trouble
 from tasks.rows import Outcome
 from tasks.storage import Lake, Shard
 
@@ -174,10 +175,14 @@ def reason_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     One reason is enough; the others are most often the same.
     """
     # Not by `except*`: what is raised there comes out as a group again.
-    found: BaseException = errors.subgroup(CapliftError) or errors
+    found: BaseException = errors.subgroup(_is_mendable) or errors
     while isinstance(found, BaseExceptionGroup) and found is not errors:
         found = found.exceptions[0]
     return found
+
+
+def _is_mendable(error: BaseException) -> bool:
+    return isinstance(error, CapliftError) or bool(store_trouble(error))
 
 
 @contextlib.contextmanager

@@ -17,11 +17,12 @@ from collections.abc import AsyncIterator, Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tasks.errors import CapliftError
+from tasks.errors import CapliftError, LakeError
 from tasks.ingestion import footprint
 from tasks.ingestion.engine import Engine
 from tasks.ingestion.loop import run
 from tasks.ingestion.tally import Tally
+from tasks.reach import store_trouble
 from tasks.storage import Shard
 
 BETWEEN_REPORTS_S = 1.0
@@ -87,7 +88,9 @@ def work(connection: "Connection[Any, Any]") -> None:
     except CapliftError as error:
         parent.send(error)
     except Exception as error:  # noqa: BLE001  # the parent raises it
-        parent.send(RuntimeError(f"{error}\n{traceback.format_exc()}"))
+        line = store_trouble(error)
+        found = LakeError(line) if line else RuntimeError(f"{error}\n{traceback.format_exc()}")
+        parent.send(found)
 
 
 async def _asked(parent: _Parent, engine: Engine) -> None:

@@ -1,48 +1,17 @@
 """A lake on an object store has its catalogue there: read by fsspec, put whole, built upon."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
 
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks.catalogue.building import CATALOGUE, build_catalogue, open_catalogue
 from tasks.errors import LakeError
 from tasks.selection import select
 from tasks.storage import Lake, open_lake
 from tests.lakes import Painted, Text, new_lake, write_batch
-from tests.object_store import empty_bucket
+from tests.object_store import STORES, empty_store
 from tests.selecting import GOOD, blip
-
-
-class OtherStore(MemoryFileSystem):
-    """A store that is not DuckDB's own: its addresses begin with gs://."""
-
-    protocol = ("gs", "gcs")
-    store: ClassVar[dict[str, Any]] = {}
-    pseudo_dirs: ClassVar[list[str]] = [""]
-
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return str(super()._strip_protocol(path.removeprefix("gcs://").removeprefix("gs://")))
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with empty_bucket(monkeypatch) as made:
-        # A file system of this test's own: fsspec keeps those of earlier addresses.
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-        yield f"s3://{made.name}/lake"
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-
-@pytest.fixture
-def gs() -> Iterator[str]:
-    fsspec.register_implementation("gs", OtherStore, clobber=True)
-    yield "gs://bucket/lake"
-    OtherStore.store.clear()
 
 
 @pytest.fixture
@@ -62,11 +31,18 @@ def pictures(lake: Lake) -> tuple[int, int]:
     return row["n"], built["files_read"]
 
 
-@pytest.mark.parametrize("store", ["s3", "gs"])
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+# gcsfs puts a whole file in one request.
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 def test_the_catalogue_of_a_store_lies_in_the_store(
-    store: str, request: pytest.FixtureRequest, local: Lake, tmp_path: Path
+    store: str, monkeypatch: pytest.MonkeyPatch, local: Lake, tmp_path: Path
 ) -> None:
-    root = request.getfixturevalue(store)
+    with empty_store(store, monkeypatch) as address:
+        built_in(f"{address}/lake", local, tmp_path)
+
+
+def built_in(root: str, local: Lake, tmp_path: Path) -> None:
     fs = fsspec.core.url_to_fs(root)[0]
     fs.put(f"{local.root}/", f"{root}/", recursive=True)
     lake = open_lake(root)

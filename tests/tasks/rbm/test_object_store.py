@@ -8,7 +8,7 @@ import pytest
 from tasks.pair_scores import score_pairs
 from tasks.rbm.fitting import fit_rbm
 from tasks.storage import Lake, Shard, open_lake
-from tests.object_store import empty_bucket
+from tests.object_store import STORES, empty_store
 from tests.vectors import fitted, quick, write_vectors
 
 pytestmark = pytest.mark.slow
@@ -17,10 +17,10 @@ SHARDS = ("00000", "00001")
 HOW: dict[str, Any] = {"window": 64}  # a third of the rows: each epoch is read from the store
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    with empty_bucket(monkeypatch) as bucket:
-        yield open_lake(f"s3://{bucket.name}/lake", create=True)
+@pytest.fixture(params=STORES)
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    with empty_store(request.param, monkeypatch) as address:
+        yield open_lake(f"{address}/lake", create=True)
 
 
 def test_a_fit_that_was_stopped_and_its_scores_are_those_of_a_local_lake(
