@@ -98,11 +98,14 @@ def augment(
     size: int,
     generator: torch.Generator,
     how: Augmentation,
+    *,
     ranks: Ranks = ALONE,
+    aspects: Tensor | None = None,
 ) -> Tensor:
     """Crop, mirror and vary each picture by itself.
 
     The crop's corner and size are free (a fraction of a pixel counts) and it is read bilinearly.
+    A crop that would reach beyond the picture ends at its edges.
 
     Args:
         images: uint8 (B, H, W, 3), RGB.
@@ -110,11 +113,16 @@ def augment(
         generator: on the CPU; the only source of chance.
         how: which variations.
         ranks: a rank varies its pictures as it would among those of all.
+        aspects: float (B,), what W / H was before a picture was squeezed to these pixels: a crop's
+            sides are in proportion there, as when the whole picture is cropped. None: as they are.
 
     Returns:
         uint8 (B, S, S, 3), as `to_pixels` takes it.
     """
-    theta = _crops(ranks.uniform(5, len(images), generator), how).to(images.device)
+    keeps_all = how.min_scale == 1 and how.max_aspect == 1
+    given = None if keeps_all else aspects
+    squeezed = None if given is None else given * (images.shape[1] / images.shape[2])
+    theta = _crops(ranks.uniform(5, len(images), generator), how, squeezed).to(images.device)
     grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
     pictures = images.permute(0, 3, 1, 2).float()
     crops = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
@@ -126,13 +134,16 @@ def augment(
     return crops.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _crops(draw: Tensor, how: Augmentation) -> Tensor:
+def _crops(draw: Tensor, how: Augmentation, squeezed: Tensor | None = None) -> Tensor:
     """Return (B, 2, 3) maps from the crop's square to the picture's, both from -1 to 1.
 
-    `draw` is five numbers in [0, 1) a picture, (5, B).
+    `draw` is five numbers in [0, 1) a picture, (5, B); `squeezed` how much narrower than it was the
+    picture is now, (B,).
     """
     area = how.min_scale + (1 - how.min_scale) * draw[0]
     stretch = torch.exp((2 * draw[1] - 1) * math.log(how.max_aspect) / 2)
+    if squeezed is not None:
+        stretch = stretch / squeezed.sqrt()
     wide = (area.sqrt() * stretch).clamp(max=1.0)
     high = (area.sqrt() / stretch).clamp(max=1.0)
     mirrored = (draw[4] < 0.5) & how.flip

@@ -7,10 +7,10 @@ without a crop: that is BLIP's test transform, and cropping comes later, on the 
 OpenCV and torch let go of the interpreter lock, so threads decode and resize at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import cv2
 import numpy as np
@@ -26,12 +26,16 @@ from tasks.storage import Lake, Shard
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Where one picture's bytes lie: `size` bytes at `offset` of the file `tar`."""
+    """Where one picture's bytes lie: `size` bytes at `offset` of the file `tar`.
+
+    `aspect` is its width over its height, where that is known.
+    """
 
     key: str
     tar: str
     offset: int
     size: int
+    aspect: float = 1.0
 
 
 def shard_pictures(lake: Lake, shard: Shard) -> list[Picture]:
@@ -40,15 +44,19 @@ def shard_pictures(lake: Lake, shard: Shard) -> list[Picture]:
     Raises:
         LakeError: the shard has not been ingested.
     """
-    table = rows.read_rows(
-        lake, lake.rows("web", "", shard), ["key", "outcome", "tar_offset", "tar_size"]
-    )
+    columns = ["key", "outcome", "tar_offset", "tar_size", "width", "height"]
+    table = rows.read_rows(lake, lake.rows("web", "", shard), columns)
     tar = lake.web_tar(shard)
     return [
-        Picture(row["key"], tar, row["tar_offset"], row["tar_size"])
+        Picture(row["key"], tar, row["tar_offset"], row["tar_size"], _aspect(row))
         for row in table.to_pylist()
         if row["outcome"] == rows.Outcome.KEPT and row["tar_offset"] is not None
     ]
+
+
+def _aspect(row: Mapping[str, Any]) -> float:
+    width, height = row["width"], row["height"]
+    return width / height if width and height else 1.0  # rows of older lakes may not say
 
 
 def read_pictures(lake: Lake, pictures: Sequence[Picture], image_size: int) -> Tensor:

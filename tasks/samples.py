@@ -57,12 +57,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """What one step reads: uint8 (B, S, S, 3) pictures, B texts, int64 (B,) image keys."""
+    """What one step reads: uint8 (B, S, S, 3) pictures, B texts, int64 (B,) image keys.
+
+    `aspects`, float (B,), are the pictures' width over height before they became squares.
+    """
 
     step: int
     images: Tensor
     texts: list[str]
     keys: Tensor
+    aspects: Tensor
 
 
 class Samples:
@@ -216,6 +220,7 @@ class Samples:
             images=self.images(found.images[drawn].tolist()),
             texts=[found.texts[place] for place in drawn],
             keys=torch.from_numpy(found.keys[drawn]),
+            aspects=torch.from_numpy(found.aspects[found.images[drawn]]),
         )
 
     def _read(self, places: Sequence[int]) -> Tensor:

@@ -31,6 +31,7 @@ class Selected:
         tar_of: int32 (P,).
         offsets: int64 (P,), where the picture begins in its tar.
         sizes: int64 (P,), bytes.
+        aspects: float32 (P,), width over height.
     """
 
     texts: list[str]
@@ -42,11 +43,13 @@ class Selected:
     tar_of: NDArray[np.int32]
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    aspects: NDArray[np.float32]
 
     def picture(self, place: int) -> Picture:
         """Return where one picture lies."""
         key, tar = bytes(self.picture_keys[place]).decode(), self.tars[self.tar_of[place]]
-        return Picture(key, tar, int(self.offsets[place]), int(self.sizes[place]))
+        aspect = float(self.aspects[place])
+        return Picture(key, tar, int(self.offsets[place]), int(self.sizes[place]), aspect)
 
     def kept(self, which: NDArray[np.bool_]) -> "Selected":
         """Return some of the texts, bool (N,), with all pictures."""
@@ -61,6 +64,7 @@ class Selected:
             self.tar_of,
             self.offsets,
             self.sizes,
+            self.aspects,
         )
 
 
@@ -104,7 +108,7 @@ class _Joining:
         self._keys: list[int] = []
         self._places: dict[Shard, dict[str, int]] = {}
         self._tars: dict[str, int] = {}
-        self._pictures: list[tuple[bytes, int, int, int]] = []
+        self._pictures: list[tuple[bytes, int, int, int, float]] = []
         self._named: dict[str, str] = {}  # one string for all rows of a source
 
     def join(self, name: str, shard: Shard) -> None:
@@ -130,11 +134,12 @@ class _Joining:
 
     def _add(self, picture: Picture) -> None:
         tar = self._tars.setdefault(picture.tar, len(self._tars))
-        self._pictures.append((picture.key.encode(), tar, picture.offset, picture.size))
+        where = picture.offset, picture.size, picture.aspect
+        self._pictures.append((picture.key.encode(), tar, *where))
 
     def whole(self) -> Selected:
         """Return it as columns."""
-        keys, tars, offsets, sizes = zip(*self._pictures, strict=True)
+        keys, tars, offsets, sizes, aspects = zip(*self._pictures, strict=True)
         return Selected(
             self.texts,
             np.array(self._images, dtype=np.int32),
@@ -145,6 +150,7 @@ class _Joining:
             np.array(tars, dtype=np.int32),
             np.array(offsets, dtype=np.int64),
             np.array(sizes, dtype=np.int64),
+            np.array(aspects, dtype=np.float32),
         )
 
 

@@ -208,7 +208,14 @@ def model_batch(
     vision = learner.model.shape.vision
     images = read.images.to(job.device, non_blocking=True)
     if how.augmentation is not None:
-        images = augment(images, vision.image_size, generator, how.augmentation, job.team.ranks)
+        images = augment(
+            images,
+            vision.image_size,
+            generator,
+            how.augmentation,
+            ranks=job.team.ranks,
+            aspects=read.aspects,
+        )
     return learner.encode(
         learner.tokenizer,
         pixels_for(vision, images),

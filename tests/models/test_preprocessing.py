@@ -79,6 +79,33 @@ def test_a_crop_stays_inside_the_picture_and_keeps_its_share() -> None:
     assert spans.std() > 0.02
 
 
+@pytest.mark.parametrize("aspect", [2.0, 0.5, 1.0])
+def test_a_crop_of_a_squeezed_picture_has_the_sides_it_would_have_in_the_whole_one(
+    aspect: float,
+) -> None:
+    # Ramps to the right and downwards tell how much of the width and of the height a crop keeps.
+    across = torch.arange(0, 256, 2, dtype=torch.uint8).expand(211, 128, 128)
+    images = torch.stack([across, across.transpose(1, 2), across], dim=3)
+    how = Augmentation(min_scale=0.2, max_aspect=4 / 3, flip=False, operations=0)
+    aspects = torch.full((211,), aspect)
+    crops = augment(images, 64, torch.Generator().manual_seed(3), how, aspects=aspects).float()
+    wide, high = (
+        (crops.amax(dim=(1, 2)) - crops.amin(dim=(1, 2)))[:, channel] / 255 for channel in (0, 1)
+    )
+    inside = (wide < 0.95) & (high < 0.95)
+    sides = (wide * aspect / high)[inside]
+    assert len(sides) > 50
+    assert sides.min() > 3 / 4 - 0.06
+    assert sides.max() < 4 / 3 + 0.08
+    assert sides.std() > 0.1
+
+
+def test_a_squeezed_picture_that_is_not_to_be_cropped_stays_whole() -> None:
+    images = pictures(height=32, width=32)
+    aspects = torch.full((len(images),), 1.7)
+    assert torch.equal(augment(images, 32, torch.Generator(), WHOLE, aspects=aspects), images)
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_operation_keeps_shape_and_scale(operation: object) -> None:
     images = pictures(count=3, height=16, width=16).permute(0, 3, 1, 2).float()
