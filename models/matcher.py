@@ -50,7 +50,7 @@ def score_texts(
         tokenizer: the model's.
         images: normalised pixels (B, 3, S, S), or tokens (B, T, W) that are encoded already.
         texts: B lists, of any lengths.
-        max_length: most tokens of a text.
+        max_length: most tokens of a text; a model with fewer positions reads no more than those.
 
     Returns:
         B lists of scores, in the order of the texts.
@@ -60,6 +60,7 @@ def score_texts(
     """
     if len(images) != len(texts):
         raise ValueError(f"each image needs its list of texts: {len(images)} and {len(texts)}")
+    longest = min(max_length, model.shape.text.positions)
     was_training = model.training
     model.eval()
     try:
@@ -70,7 +71,7 @@ def score_texts(
             rows = tokens
             if len(places) < len(texts):
                 rows = tokens[torch.tensor(places, device=tokens.device)]
-            found = _scored(model, tokenizer, rows, own, max_length)
+            found = _scored(model, tokenizer, rows, own, longest)
             for place, one in zip(places, found, strict=True):
                 scores[place] = one
     finally:

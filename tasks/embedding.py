@@ -135,7 +135,8 @@ def _embedded(
 
     def embed(pixels: Tensor, texts: list[list[str]]) -> list[tuple[Tensor, Tensor]]:
         model, flat = loaded.model, [text for own in texts for text in own]
-        ids, mask = loaded.tokenizer.encode(flat, how.max_length, "cls")
+        longest = min(how.max_length, model.shape.text.positions)
+        ids, mask = loaded.tokenizer.encode(flat, longest, "cls")
         images = model.image_embedding(model.encode_image(pixels)).float().cpu()
         found = model.embed_text(ids.to(pixels.device), mask.to(pixels.device)).float().cpu()
         return list(zip(images, torch.split(found, [len(own) for own in texts]), strict=True))

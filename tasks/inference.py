@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from models.blip import Blip
+from models.decoding import Decoding
 from models.preprocessing import pixels_for
 from tasks.checkpoints import LoadedAnswerer, LoadedModel, load_model, resolved
-from tasks.errors import ModelError
+from tasks.errors import InputError, ModelError
 from tasks.feeding import Batch, Feeding, Squares, fed
 from tasks.jobs import check_device
 from tasks.pictures import Picture
@@ -62,6 +63,20 @@ def shared_model(
             f"{half}; finetune it first, or give another address"
         )
     return loaded
+
+
+def require_room(loaded: LoadedModel, decoding: Decoding) -> None:
+    """See that a model can write captions as long as they may become.
+
+    Raises:
+        InputError: it has fewer positions.
+    """
+    room = loaded.model.shape.text.positions
+    if decoding.max_length > room:
+        raise InputError(
+            f"decoding.max_length is {decoding.max_length}, but {loaded.name} has {room} positions "
+            f"for a text: give {room} or less"
+        )
 
 
 @lru_cache(maxsize=MODELS_HELD)

@@ -114,11 +114,9 @@ def judged_pairs(canary: Canary, judge: LoadedModel, how: CanaryTest) -> list[di
         InputError: a picture is damaged.
     """
     dtype = next(judge.model.parameters()).dtype
-    # A job's own texts may all be shorter than what a small model has room for: no reason to stop.
-    longest = min(how.max_length, judge.model.shape.text.positions)
 
     def scored(pixels: Tensor, texts: list[list[str]]) -> list[list[PairScore]]:
-        return score_texts(judge.model, judge.tokenizer, pixels.to(dtype), texts, longest)
+        return score_texts(judge.model, judge.tokenizer, pixels.to(dtype), texts, how.max_length)
 
     items = [(picture, [pair.text for pair in own]) for picture, own in canary.pairs]
     try:

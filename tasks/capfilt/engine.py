@@ -27,7 +27,7 @@ from tasks.capfilt.tally import Tally
 from tasks.capfilt.writing import Made, ShardReport, finish
 from tasks.checkpoints import LoadedModel
 from tasks.feeding import Batch, Feeding, Squares, fed
-from tasks.inference import Portions, compile_once, shared_model
+from tasks.inference import Portions, compile_once, require_room, shared_model
 from tasks.pictures import Picture
 from tasks.storage import Lake, Shard
 
@@ -56,6 +56,7 @@ def capfilt_shards(
 
     Raises:
         LakeError: the lake cannot be written.
+        InputError: captions may be longer than the captioner's positions.
         ModelError: a model is missing or damaged, or one picture does not fit the device.
     """
     works = [work for work in (work_of(lake, job, s) for s in shards) if work.writes or work.judges]
@@ -164,6 +165,7 @@ def _models(lake: Lake, job: Job, works: Sequence[Work], device: str) -> _Models
     writer = judge = None
     if any(work.writes for work in works):
         writer = shared_model(lake, job.captioner, device, "captioner", dtype)
+        require_room(writer, job.how.decoding)
     if any(work.judges for work in works):
         judge = shared_model(lake, job.judge, device, "filter", dtype)
     for loaded in (writer, judge):

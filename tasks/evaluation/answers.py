@@ -22,7 +22,7 @@ from tasks.evaluation.files import file_pictures, file_prints, open_folder
 from tasks.evaluation.leakage import checked_leakage
 from tasks.evaluation.questions import Question, read_answers, read_candidates, read_questions
 from tasks.evaluation.report import EvaluationReport, read_report, write_report
-from tasks.inference import shared_model
+from tasks.inference import require_room, shared_model
 from tasks.jobs import check_device
 from tasks.metrics.bootstrap import Measure, estimates, mean_of, share_of
 from tasks.metrics.vqa import vqa_accuracy
@@ -186,6 +186,7 @@ def _answered(
         given = by_answerer(place, loaded, posed, (candidates, how.tried), how.batch_size)
     else:
         loaded = shared_model(lake, model_uri, device, "captioner")
+        require_room(loaded, how.decoding)
         given = by_captioner(place, loaded, posed, (how.prompt, how.decoding), how.batch_size)
     leaks = asdict(checked_leakage(lake, prints, loaded.name, loaded.facts))
     return loaded.name, given, leaks

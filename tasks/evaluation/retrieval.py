@@ -48,10 +48,11 @@ def embed_texts(
 ) -> Tensor:
     """Return the texts' unit vectors, float (U, E), on the CPU."""
     device = loaded.model.device
+    longest = min(max_length, loaded.model.shape.text.positions)
     parts = []
     with inference(device.type):
         for at in range(0, len(texts), batch_size):
-            encoded = loaded.tokenizer.encode(texts[at : at + batch_size], max_length, "cls")
+            encoded = loaded.tokenizer.encode(texts[at : at + batch_size], longest, "cls")
             ids, mask = (tensor.to(device) for tensor in encoded)
             parts.append(loaded.model.embed_text(ids, mask).float().cpu())
     return torch.cat(parts)

@@ -38,7 +38,7 @@ from tasks.evaluation.retrieval import (
     shortlist,
 )
 from tasks.evaluation.settings import Evaluation
-from tasks.inference import over_pictures, shared_model
+from tasks.inference import over_pictures, require_room, shared_model
 from tasks.metrics.bootstrap import Measure, estimates
 from tasks.metrics.captions import caption_measures
 from tasks.metrics.diversity import diversity
@@ -91,6 +91,7 @@ def evaluate(
     started = time.monotonic()
     how = how or Evaluation()
     loaded = shared_model(lake, model_uri, device)
+    require_room(loaded, how.decoding)
     # By name too: the address may be an alias that has moved since.
     if is_evaluated(lake, run) and (done := read_report(lake, run)).model == loaded.name:
         return done

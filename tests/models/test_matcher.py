@@ -46,6 +46,16 @@ def test_packed_texts_score_as_each_pair_alone(model: Blip, tokenizer: Tokenizer
             assert score.itc_cosine == pytest.approx(alone.itc_cosine, abs=1e-5)
 
 
+def test_a_text_longer_than_the_model_is_read_up_to_its_last_position(
+    model: Blip, tokenizer: Tokenizer
+) -> None:
+    long = " ".join(["redkeynearolddogs"] * 13)  # several pieces a word
+    (found,) = score_texts(model, tokenizer, pixels()[:1], [[long]], max_length=47)
+    (cut,) = score_texts(model, tokenizer, pixels()[:1], [[long]], max_length=32)
+    assert found == cut
+    assert len(tokenizer.encode([long], 47, "cls")[0][0]) == 47
+
+
 def test_encoded_tokens_serve_as_well_as_pixels(model: Blip, tokenizer: Tokenizer) -> None:
     with torch.no_grad():
         tokens = model.encode_image(pixels())

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 
+from models.decoding import Decoding
 from tasks.capfilt.engine import capfilt_shards
 from tasks.capfilt.settings import CapFilt
 from tasks.capfilt.tally import Tally
-from tasks.errors import LakeError, ModelError
+from tasks.errors import InputError, LakeError, ModelError
 from tasks.inference import shared_model
 from tasks.storage import Lake, Shard
 from tests.capfilt_lake import CAPTIONER, FILTER, HOW, capfilt_lake, forget, job, read_all
@@ -121,6 +122,15 @@ def test_a_device_without_room_for_one_picture_ends_the_job_in_a_line(lake: Lake
         pytest.raises(ModelError, match="one picture does not fit the memory of cpu"),
     ):
         list(capfilt_shards(lake, job(), lake.planned("web")))
+    assert lake.committed("captioning", "c", "web") == []
+
+
+def test_captions_longer_than_a_model_writes_are_refused_before_any_is_written(
+    lake: Lake,
+) -> None:
+    how = replace(HOW, decoding=Decoding(max_length=33))
+    with pytest.raises(InputError, match=r"^decoding.max_length is 33, but .* has 32 positions"):
+        list(capfilt_shards(lake, job(how), lake.planned("web")))
     assert lake.committed("captioning", "c", "web") == []
 
 

@@ -97,6 +97,13 @@ def test_scores_do_not_depend_on_the_batch_size(lake: Lake) -> None:
         assert other.scores[name].value == pytest.approx(score.value), name
 
 
+def test_captions_longer_than_the_model_writes_are_refused(lake: Lake) -> None:
+    how = dataclasses.replace(HOW, decoding=Decoding(max_length=33))
+    with pytest.raises(InputError, match=r"^decoding.max_length is 33, but .* has 32 positions"):
+        evaluate(lake, "long", "checkpoints/a", how=how)
+    assert not lake.exists("evaluations/long")
+
+
 def test_a_finished_evaluation_is_read_and_one_of_other_weights_is_done_again(lake: Lake) -> None:
     first = evaluate(lake, "again", "checkpoints/a", how=HOW)
     path = Path(lake.path("evaluations/again/metrics.json"))
