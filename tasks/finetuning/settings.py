@@ -12,6 +12,9 @@ from tasks.regimen import Regimen
 class Finetuning(Regimen):
     """How a model is finetuned; what `Regimen` has, and these.
 
+    Rate and steps suit the presets tiny and minilm. BLIP's own finetuning (Li et al. 2022) took
+    1e-5, its large captioner 2e-6 and large retrieval 5e-6, VQA 2e-5.
+
     Attributes:
         image_size: pixels a side, when they are other than the start's; its positions are
             interpolated. BLIP goes from 224 to 384. 0 keeps the start's.
