@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from tasks.errors import LakeError
 
 # What fsspec opens s3://, gs:// and az:// with, and what those stand upon.
-LIBRARIES = frozenset(
-    {"aiobotocore", "aiohttp", "azure", "adlfs", "botocore", "gcsfs", "google", "s3fs"}
+LIBRARIES = (
+    *("aiobotocore.", "aiohttp.", "botocore.", "s3fs."),
+    *("gcsfs.", "google.api_core.", "google.auth.", "google.cloud."),
+    *("adlfs.", "azure."),
 )
 LONGEST = 300  # characters of somebody else's words
 
@@ -30,7 +32,7 @@ def store_trouble(error: BaseException) -> str:
 
 
 def _of_store(error: BaseException) -> BaseException | None:
-    return error if type(error).__module__.partition(".")[0] in LIBRARIES else None
+    return error if f"{type(error).__module__}.".startswith(LIBRARIES) else None
 
 
 @contextlib.contextmanager
