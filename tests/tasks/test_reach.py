@@ -22,7 +22,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (EndpointConnectionError(endpoint_url="http://a:1/b"), 'endpoint URL: "http://a:1/b"'),
         (NoCredentialsError(), "Unable to locate credentials"),
         (HttpError({"code": 503, "message": "back\n\n  soon"}), "back soon, 503"),
-        (DefaultCredentialsError("none found"), "none found"),
+        (DefaultCredentialsError("none found"), "none found"),  # type: ignore[no-untyped-call]
         (aiohttp.ServerTimeoutError(), "ServerTimeoutError"),
         (caused(PermissionError("denied"), NoCredentialsError()), "Unable to locate credentials"),
     ],
