@@ -22,7 +22,7 @@ from rich.console import Console
 
 from flows.environment import PREFECT_DEFAULTS, SPOKEN, child_environment, this_machine
 from flows.ports import LOOPBACK, require_free
-from flows.services import Service
+from flows.services import Service, endings_held
 from tasks.commands import run_command
 from tasks.errors import CapliftError, InputError
 
@@ -88,8 +88,9 @@ def serving(
     with contextlib.ExitStack() as stack:
 
         def start(name: str, *command: str, **own: str) -> Service:
-            service = Service(name, command, ROOT, {**settings, **own}, logs / f"{name}.log")
-            stack.callback(service.stop)
+            with endings_held():
+                service = Service(name, command, ROOT, {**settings, **own}, logs / f"{name}.log")
+                stack.callback(service.stop)
             return service
 
         services = [start("prefect-server", *_server(ports))]

@@ -1,0 +1,61 @@
+"""A program that is started is always stopped, whenever Ctrl-C comes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.services import Service, endings_held
+from tests.stand import eventually
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def interrupted(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_ending_waits_until_the_block_has_noted_what_it_started(ending: signal.Signals) -> None:
+    noted = []
+
+    def start() -> None:
+        with endings_held():
+            os.kill(os.getpid(), ending)
+            with endings_held():
+                os.kill(os.getpid(), ending)
+            noted.append("both came and nothing was lost")
+
+    before = signal.signal(ending, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+        assert noted
+        assert signal.getsignal(ending) is interrupted
+    finally:
+        signal.signal(ending, before)
+
+
+def test_ctrl_c_while_a_service_starts_again_leaves_no_process_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service("sleeper", SLEEPER, tmp_path, dict(os.environ), tmp_path / "log")
+    service.stop()
+    fork_exec, seen = vars(subprocess)["_fork_exec"], []
+
+    def forked(*given: object) -> int:
+        # The moment at which the process is there and nobody knows of it yet.
+        seen.append(int(fork_exec(*given)))
+        os.kill(os.getpid(), signal.SIGINT)
+        return seen[0]
+
+    monkeypatch.setattr("subprocess._fork_exec", forked)
+    with pytest.raises(KeyboardInterrupt):
+        service.start()
+    assert service.process.pid == seen[0]
+    service.stop()
+    eventually("it has ended", lambda: not psutil.pid_exists(seen[0]))
