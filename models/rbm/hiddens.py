@@ -30,6 +30,8 @@ from models.rbm.units import LOG_2PI, Drawing, biased_
 class HiddenUnits(Protocol):
     """What every kind of hidden units can say."""
 
+    binary: bool  # whether all draws are 0 or 1
+
     def energy(self, hidden: Tensor) -> Tensor:
         """The units' own part of the energy, (N,), biases left out."""
 
@@ -51,6 +53,8 @@ class HiddenUnits(Protocol):
 
 class BernoulliHidden:
     """0 or 1."""
+
+    binary = True
 
     def energy(self, hidden: Tensor) -> Tensor:
         """Nothing."""
@@ -81,6 +85,8 @@ class BernoulliHidden:
 class GaussianHidden:
     """Real, of variance 1: the machine is a factor model."""
 
+    binary = False
+
     def energy(self, hidden: Tensor) -> Tensor:
         """Half the squares."""
         return hidden.square().sum(-1) / 2
@@ -108,6 +114,8 @@ class GaussianHidden:
 
 class ReluHidden:
     """Real and never below 0: N(pull, 1) cut off there."""
+
+    binary = False
 
     def energy(self, hidden: Tensor) -> Tensor:
         """Half the squares."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.rbm.hiddens import hidden_units
+from models.rbm.products import products
 from models.rbm.starting import start
 from models.rbm.units import Hidden, Visible
 from models.rbm.visibles import visible_units
@@ -238,24 +239,30 @@ class RBM(nn.Module):
             return visible.clone()
         weight, vbias, deviation = self.in_units_of_sigma()
         walked = torch.empty_like(visible)
+        onto_hidden, onto_visible = products(
+            weight,
+            len(visible) * steps,
+            onto_hidden=self.visibles.binary and observed is None,
+            onto_visible=self.hiddens.binary,
+        )
         for rows, given in zip(self.cached(walked), self.cached(visible), strict=True):
             start = given
             if deviation is not None:
                 start = torch.div(given, deviation, out=rows if observed is None else None)
-            hidden, now = rows.new_empty(len(rows), self.n_hidden), start
+            # Given rows may hold any values: they are not multiplied as draws are.
+            hidden = torch.mm(start, weight)
             # Biases are added in the draws, a piece at a time: in a product they cost more.
             draw_hidden = self.hiddens.drawing_(hidden, self.hbias)
             draw_visible = self.visibles.drawing_(rows, vbias)
-            for _ in range(steps):
-                torch.mm(now, weight, out=hidden)
+            for sweep in range(steps):
+                if sweep:
+                    onto_hidden(rows, hidden, None)
                 draw_hidden(generator)
-                torch.mm(hidden, weight.T, out=rows)
+                onto_visible(hidden, rows, None)
                 draw_visible(generator)
                 if observed is not None:
                     rows.copy_(torch.where(observed, start, rows))
-                now = rows
-            if deviation is not None:
-                rows.mul_(deviation)
+            _scale_(rows, deviation)
         return walked if observed is None else torch.where(observed, visible, walked)
 
     def in_units_of_sigma(self) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -285,3 +292,8 @@ class RBM(nn.Module):
                 "were the embeddings exported by another model, or whitened by another run?"
             )
         return visible.to(self.weight.dtype)
+
+
+def _scale_(rows: Tensor, deviation: Tensor | None) -> None:
+    if deviation is not None:
+        rows.mul_(deviation)

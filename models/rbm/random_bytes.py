@@ -12,11 +12,12 @@ be: the bytes of (i, j), (i', j), (i, j') and (i', j') have an xor of 0.
 
 import functools
 import math
-import threading
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+from models.rbm.rooms import room_for
 
 ROWS = 1024  # of one set of A and B
 ACROSS, DOWN = 32, 8  # B's and A's at most
@@ -40,7 +41,7 @@ class Bytes:
         self._ours: tuple[Tensor, ...] = ()
         if rows * width <= PIECE:
             self.together, self._stride = rows, width
-            self._fresh = mixed = _room("bytes", -(-rows * width // 8), torch.int64)
+            self._fresh = mixed = room_for("bytes", -(-rows * width // 8), torch.int64)
             told = mixed.view(torch.uint8)[: rows * width].view(rows, width)
         else:
             most = min(DOWN, -(-rows * width // PIECE))
@@ -48,7 +49,7 @@ class Bytes:
             across = min(ACROSS, -(-rows // each))
             self.together, self._stride = each * across, 0
             down, words = -(-rows // self.together), each * -(-width // 8)
-            room = _room("bytes", (down + 2 * across) * words, torch.int64).view(-1, words)
+            room = room_for("bytes", (down + 2 * across) * words, torch.int64).view(-1, words)
             self._fresh, mixed = room[: down + across], room[down + across :]
             self._ours, self._theirs = self._fresh[:down].unbind(), self._fresh[down:]
             told = mixed.view(torch.uint8).view(self.together, -1)[:, :width]
@@ -62,7 +63,7 @@ class Bytes:
     def spare(self, number: int, width: int) -> list[tuple[Tensor, ...]]:
         """Return room for `number` results a row of every piece, `number` of (n, width) each."""
         size = number, self.together, width
-        room = _room("results", math.prod(size), torch.float32).view(size)
+        room = room_for("results", math.prod(size), torch.float32).view(size)
         return [room[:, : len(told)].unbind() for told in self._told]
 
     def told(
@@ -80,20 +81,6 @@ class Bytes:
             torch.bitwise_xor(ours, self._theirs, out=self._mixed)
             yield view, start, stride
             start += self.together * stride
-
-
-_THREAD = threading.local()
-
-
-def _room(what: str, count: int, dtype: torch.dtype) -> Tensor:
-    """Return (count,) of this thread's memory, shared by all who ask for the same.
-
-    A core's cache may still hold it, from one side of a machine to the other.
-    """
-    room: Tensor | None = _THREAD.__dict__.get(what)
-    if room is None or len(room) < count:
-        room = _THREAD.__dict__[what] = torch.empty(count, dtype=dtype)
-    return room[:count]
 
 
 @functools.cache

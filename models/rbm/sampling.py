@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.rbm.machine import RBM
+from models.rbm.products import products
 
 EXCHANGE_MEMORY = 0.95
 
@@ -136,6 +137,12 @@ def walk(
     weight, vbias, deviation = machine.in_units_of_sigma()
     if base is not None and deviation is not None:
         base = base / deviation
+    onto_hidden, onto_visible = products(
+        weight,
+        len(hidden) * k,
+        onto_hidden=machine.visibles.binary,
+        onto_visible=machine.hiddens.binary,
+    )
     place = 0
     split = (machine.cached(whole) for whole in (visible, pull, hidden))
     for rows, on, now in zip(*split, strict=True):
@@ -144,13 +151,13 @@ def walk(
         for sweep in range(k):
             if sweep:
                 now = machine.hiddens.draw_(_tempered_(on, scale), generator)
-            torch.mm(now, weight.T, out=rows)
+            onto_visible(now, rows, None)
             if scale is None or base is None:
                 machine.visibles.draw_(rows, None, generator, vbias)
             else:
                 rows.add_(vbias - base).mul_(scale)
                 machine.visibles.draw_(rows, None, generator, base)
-            torch.addmm(machine.hbias, rows, weight, out=on)
+            onto_hidden(rows, on, machine.hbias)
         if deviation is not None:
             rows.mul_(deviation)
     return visible, pull

@@ -18,6 +18,8 @@ from models.rbm.units import LOG_2PI, Drawing, biased_
 class VisibleUnits(Protocol):
     """What every kind of visible units can say; `log_var` is 0 for all but Gaussian ones."""
 
+    binary: bool  # whether all draws are 0 or 1
+
     def energy(self, visible: Tensor, vbias: Tensor, log_var: Tensor) -> Tensor:
         """The units' own part of the energy, (N,)."""
 
@@ -45,6 +47,8 @@ class VisibleUnits(Protocol):
 
 class BernoulliVisible:
     """0 or 1."""
+
+    binary = True
 
     def energy(self, visible: Tensor, vbias: Tensor, log_var: Tensor) -> Tensor:  # noqa: ARG002
         """Linear."""
@@ -75,6 +79,8 @@ class BernoulliVisible:
 
 class SoftmaxVisible:
     """Groups of `categories` columns, one of which is 1 (Potts, one-hot)."""
+
+    binary = True
 
     def __init__(self, categories: int) -> None:
         self.categories = categories
@@ -112,6 +118,8 @@ class SoftmaxVisible:
 
 class GaussianVisible:
     """Real, with a variance each."""
+
+    binary = False
 
     def energy(self, visible: Tensor, vbias: Tensor, log_var: Tensor) -> Tensor:
         """Half the squares over the variances."""
