@@ -22,8 +22,9 @@ from rich.console import Console
 
 from flows.environment import PREFECT_DEFAULTS, SPOKEN, child_environment, this_machine
 from flows.ports import LOOPBACK, require_free
-from flows.services import Service, endings_held
+from flows.services import Service
 from tasks.commands import run_command
+from tasks.endings import endings_held
 from tasks.errors import CapliftError, InputError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,41 +4,16 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tasks.endings import endings_held
 
 STOP_TIMEOUT_S = 20
 # One that ends more often than this has a reason that starting it again does not mend.
 MOST_STARTS, WITHIN_S = 5, 600
-
-
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextlib.contextmanager
-def endings_held() -> Iterator[None]:
-    """Let Ctrl-C and its like wait for the end of the block.
-
-    Between the start of a process and the line that notes whom to stop, it would outlive us.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # no signal is handled there
-        return
-    waiting: list[int] = []
-    before = {
-        ending: signal.signal(ending, lambda number, _: waiting.append(number))
-        for ending in ENDINGS
-    }
-    try:
-        yield
-    finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
-        for number in waiting[:1]:
-            signal.raise_signal(number)
 
 
 @dataclass(slots=True)

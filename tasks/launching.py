@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.commands import run_command
+from tasks.endings import endings_held
 from tasks.errors import CapliftError, InputError, LakeError, ModelError
 from tasks.finetuning.settings import Finetuning
 from tasks.finetuning.stage import FINETUNE
@@ -85,15 +86,16 @@ def _launched(job: Training, ranks: int) -> Iterator[StepMetrics]:
         torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
         command = [sys.executable, "-m", *torchrun, "-m", "tasks.launching", plan.name]
         log.info("%s trains on %d ranks", job.run, ranks)
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, start_new_session=True
-        ) as running:
-            try:
-                assert running.stdout is not None
-                yield from _told(running.stdout)
-                code = running.wait()
-            finally:
-                _end(running)
+        with contextlib.ExitStack() as running:
+            with endings_held():
+                process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, text=True, start_new_session=True
+                )
+                running.enter_context(process)
+                running.callback(_end, process)
+            assert process.stdout is not None
+            yield from _told(process.stdout)
+            code = process.wait()
     if code:
         raise RuntimeError(
             f"the ranks of {job.run} ended with {code}; what they said is above. What is "

@@ -9,35 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.services import Service, endings_held
+from flows.services import Service
 from tests.stand import eventually
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
-
-
-def interrupted(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_ending_waits_until_the_block_has_noted_what_it_started(ending: signal.Signals) -> None:
-    noted = []
-
-    def start() -> None:
-        with endings_held():
-            os.kill(os.getpid(), ending)
-            with endings_held():
-                os.kill(os.getpid(), ending)
-            noted.append("both came and nothing was lost")
-
-    before = signal.signal(ending, interrupted)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            start()
-        assert noted
-        assert signal.getsignal(ending) is interrupted
-    finally:
-        signal.signal(ending, before)
 
 
 def test_ctrl_c_while_a_service_starts_again_leaves_no_process_behind(

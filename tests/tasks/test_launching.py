@@ -1,6 +1,8 @@
 """Ranks that torchrun starts say their steps and what stopped them to whoever launched them."""
 
+import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -66,6 +68,24 @@ def test_who_stops_listening_ends_the_ranks(job: Training) -> None:
     while ranks_of("tasks.launching") and time.monotonic() < until:
         time.sleep(0.1)
     assert not ranks_of("tasks.launching")
+
+
+def test_ctrl_c_while_torchrun_starts_leaves_no_process_behind(
+    job: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_exec, seen = vars(subprocess)["_fork_exec"], []
+
+    def forked(*given: object) -> int:
+        # The moment at which the process is there and nobody knows of it yet.
+        seen.append(int(fork_exec(*given)))
+        os.kill(os.getpid(), signal.SIGINT)
+        return seen[0]
+
+    monkeypatch.setattr("subprocess._fork_exec", forked)
+    with pytest.raises(KeyboardInterrupt):
+        next(steps_of(job, ranks=2))
+    assert seen
+    assert not psutil.pid_exists(seen[0])
 
 
 def ranks_of(module: str) -> list[psutil.Process]:
