@@ -3,32 +3,36 @@
 Draws of Bernoulli and softmax units are 0 or 1, so that a product with W is a sum of weights. W is
 written in whole steps of its largest value, two or three digits of a byte each, and a digit's
 product with int8 rows takes a quarter of a float32 one's time on a CPU with AVX-512 VNNI. Sums are
-exact: they do not depend on threads or on how rows are batched. What is lost is W's own rounding,
-and as many digits are taken as keep that below `MOST_ERROR`; where three do not, one weight far
-beyond the others, and on other processors, products are those of float32.
+exact: they do not depend on threads or on how rows are batched. What is lost is W's own rounding.
+It is to one side or the other by a table of random numbers, since to the nearest step many weights
+that are alike would be off in the same direction. As many digits are taken as keep it below
+`MOST_ERROR`; where three do not, one weight far beyond the others, and on other processors,
+products are those of float32.
 """
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
 from models.rbm.draws import cached
-from models.rbm.random_bytes import PIECE
+from models.rbm.random_bytes import PIECE, TABLE, table_of
 from models.rbm.rooms import room_for
 
-# Of the log odds of a unit that all others act on, as a standard deviation: it moves a probability
-# by 2.5e-4 at most, as much as four million draws would just show.
-MOST_ERROR = 2.0**-10
+# Of the log odds of a unit that all others act on, as a standard deviation, whatever the weights:
+# it moves a probability by 5e-4 at most, as much as a million draws would just show.
+MOST_ERROR = 2.0**-9
 BASE = 256
-# Half of what a number of so many digits spans, the top one's being -127 to 127.
-REACH = {2: 127 * BASE + 127, 3: (127 * BASE + 127) * BASE + 127}
+# Half of what a number of so many digits spans, the top one's being -127 to 127. One less, since
+# rounding in float32 lifts the largest weight by up to half a step.
+REACH = {2: 127 * BASE + 126, 3: (127 * BASE + 127) * BASE + 126}
 WIDE_ENOUGH = {2: torch.int16, 3: torch.int32}
+FAR_APART = 40_503  # odd, so that pieces of W read the table from places of their own
 WORTH_WEIGHTS = 2**15  # below it calls take longer than what they compute
 WORTH_ROWS = 512  # below it writing W anew does
-MOST_UNITS = 2**31 // (REACH[2] + 1) - 1  # whose sum fits into int32
+MOST_UNITS = 2**31 // (128 * BASE + 128)  # whose two lower digits' sum fits into int32
 
 # Writes rows (N, K) times weights (K, U), and a bias (U,) if there is one, over `out`, (N, U).
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -47,11 +51,9 @@ class _Digits:
         self.step = largest / REACH[count]
         self.digits = [torch.empty(weight.shape, dtype=torch.int8) for _ in range(count)]
         written = (cached(whole) for whole in (weight, *self.digits))
-        for given, lowest, *others in zip(*written, strict=True):
-            steps = room_for("steps", len(given), torch.float32)
-            torch.mul(given, 1 / self.step, out=steps)
+        for piece, (given, lowest, *others) in enumerate(zip(*written, strict=True)):
             left = room_for(f"{count} digits", len(given), WIDE_ENOUGH[count])
-            left.copy_(steps.round_())
+            left.copy_(_whole_steps(given, self.step, piece))
             lowest.copy_(left)  # the last byte, from -128 to 127
             for digit in others:
                 digit.copy_(left.add_(BASE // 2).bitwise_right_shift_(8))
@@ -78,6 +80,17 @@ class _Digits:
         return out
 
 
+def _whole_steps(given: Tensor, step: float, piece: int) -> Tensor:
+    """Return weights (n,) in steps, each the whole one below or above, by how near it is."""
+    steps = room_for("steps", len(given), torch.float32)
+    below = room_for("steps below", len(given), torch.float32)
+    torch.mul(given, 1 / step, out=steps)
+    torch.floor(steps, out=below)
+    place = piece * FAR_APART % TABLE
+    # What is above a whole step is taken alone: beside millions of steps float32 has no room.
+    return steps.sub_(below).add_(table_of(1.0)[place : place + len(given)]).floor_().add_(below)
+
+
 def products(
     weight: Tensor, rows: int, *, onto_hidden: bool, onto_visible: bool
 ) -> tuple[Product, Product]:
@@ -96,7 +109,7 @@ def products(
     low, high = (float(bound) for bound in torch.aminmax(weight))
     largest = max(-low, high, 1e-30)
     acting = max(weight.shape[0] if onto_hidden else 0, weight.shape[1] if onto_visible else 0)
-    allowed = MOST_ERROR * math.sqrt(12 / acting)
+    allowed = 2 * MOST_ERROR / math.sqrt(acting)  # half a step a weight is the most
     count = next((count for count, reach in REACH.items() if largest / reach <= allowed), 0)
     if not count:
         return floats
@@ -114,6 +127,22 @@ def _pays(weight: Tensor, rows: int) -> bool:
         and weight.dtype == torch.float32
         and weight.numel() >= WORTH_WEIGHTS
         and max(weight.shape) <= MOST_UNITS
+        and min(weight.shape) > 1  # torch's product reads a single column, turned, as one number
         and rows >= WORTH_ROWS
         and torch.cpu._is_vnni_supported()
+        and _adds_exactly()
     )
+
+
+@cache
+def _adds_exactly() -> bool:
+    """Whether sums of bytes are right here, of the ends above all.
+
+    The kernels for processors without VNNI, which an environment variable may choose on any other
+    too (ONEDNN_MAX_CPU_ISA), take -128 for 0.
+    """
+    rows = torch.cat([torch.eye(BASE), torch.ones(BASE, BASE)]).to(torch.int8)
+    ends = torch.arange(BASE) - BASE // 2
+    digits = torch.stack([ends, ends.roll(BASE // 2), torch.full_like(ends, -BASE // 2)], 1)
+    told = torch._int_mm(rows, digits.repeat(1, BASE // 4).to(torch.int8))
+    return torch.equal(told.long(), rows.long() @ digits.repeat(1, BASE // 4))

@@ -15,5 +15,7 @@ def room_for(what: str, count: int, dtype: torch.dtype) -> Tensor:
     """
     room: Tensor | None = _THREAD.__dict__.get(what)
     if room is None or len(room) < count:
-        room = _THREAD.__dict__[what] = torch.empty(count, dtype=dtype)
+        # Born in inference mode it could not be written to once that is left.
+        with torch.inference_mode(False):
+            room = _THREAD.__dict__[what] = torch.empty(count, dtype=dtype)
     return room[:count]

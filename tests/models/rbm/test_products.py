@@ -3,6 +3,12 @@
 Where a processor has no such products the same holds of float32's.
 """
 
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +62,94 @@ def test_what_rounding_costs_stays_below_what_was_promised(largest: float) -> No
         off = out.double() - rows.double() @ matrix.double()
         # Besides that, a float32 sum of one large and many small numbers.
         assert float(off.square().mean().sqrt()) < MOST_ERROR + 2**-24 * 4 * largest
+
+
+@pytest.mark.parametrize("scale", [3.0, 40.0])
+def test_the_largest_weight_keeps_its_sign_whatever_it_is(scale: float) -> None:
+    """Rounded in float32 it can lie above the last step there is."""
+    told = np.random.default_rng(8)
+    for largest in scale * (1 + told.random(60)):
+        weight = torch.zeros(VISIBLE, HIDDEN)
+        weight[7, 5], weight[11, 3] = largest, -largest
+        visible, hidden, up, down = both(weight)
+        for out, rows, matrix in ((up, visible, weight), (down, hidden, weight.T)):
+            assert float((out - rows @ matrix).abs().max()) < 1e-4 * largest
+
+
+@pytest.mark.parametrize(("wide", "narrow"), [(40_009, 2), (787, 499), (2053, 17), (131, 4099)])
+def test_weights_that_are_all_alike_are_not_all_off_to_one_side(wide: int, narrow: int) -> None:
+    weight = torch.full((wide, narrow), 1e-3)
+    weight[0, 0] = 0.4
+    onto_hidden, onto_visible = products(weight, ROWS, onto_hidden=True, onto_visible=True)
+    up = onto_hidden(torch.ones(2, wide), torch.empty(2, narrow), None)
+    down = onto_visible(torch.ones(2, narrow), torch.empty(2, wide), None)
+    for out, exact in ((up, weight.double().sum(0)), (down, weight.double().sum(1))):
+        assert float((out - exact).square().mean().sqrt()) < MOST_ERROR
+
+
+@pytest.mark.parametrize("shape", [(40_009, 1), (1, 40_009), (70_001, 2), (2, 70_001)])
+def test_machines_of_one_unit_or_very_many_on_a_side_are_multiplied_too(
+    shape: tuple[int, int],
+) -> None:
+    weight = torch.from_numpy(np.random.default_rng(9).normal(size=shape)).float()
+    onto_hidden, onto_visible = products(weight, ROWS, onto_hidden=True, onto_visible=True)
+    visible, hidden = coins(3, shape[0]), coins(3, shape[1], 1)
+    up = onto_hidden(visible, torch.empty(3, shape[1]), None)
+    down = onto_visible(hidden, torch.empty(3, shape[0]), None)
+    for out, rows, matrix in ((up, visible, weight), (down, hidden, weight.T)):
+        assert torch.allclose(out.double(), rows.double() @ matrix.double(), rtol=0, atol=0.02)
+
+
+def test_what_swept_in_inference_mode_sweeps_after_it() -> None:
+    machine = RBM(VISIBLE, HIDDEN, "bernoulli", dtype=torch.float32)
+    drawn = []
+
+    def sweep() -> None:  # in a thread, whose memory is new
+        for inference in (True, False):
+            with torch.inference_mode(inference):
+                start = coins(ROWS, VISIBLE)
+                drawn.append(machine.gibbs_step(start, torch.Generator().manual_seed(0)))
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    thread.join()
+    assert torch.equal(*drawn)
+
+
+def test_threads_that_sweep_at_once_leave_each_other_alone() -> None:
+    machine = RBM(VISIBLE, HIDDEN, "bernoulli", dtype=torch.float32)
+    machine.weight.normal_(0, 0.1, generator=torch.Generator().manual_seed(1))
+    start = coins(ROWS, VISIBLE)
+
+    def swept(seed: int) -> Tensor:
+        return machine.gibbs_step(start, torch.Generator().manual_seed(seed), 20)
+
+    alone = [swept(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(swept, range(4)))
+    assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("kernels", ["AVX2", "AVX512_CORE", "ALL"])
+def test_kernels_that_cannot_add_these_bytes_are_not_asked_to(kernels: str) -> None:
+    """On any processor an environment variable chooses kernels that take -128 for 0."""
+    program = """
+import torch
+from models.rbm.products import products
+weight = torch.full((300, 120), -128.0)
+weight[0, 0] = 127 * 256 + 127  # steps of 1: each other weight's low digit is -128
+rows = torch.ones(700, 300)
+(onto_hidden, _) = products(weight * 2**-26, 700, onto_hidden=True, onto_visible=True)
+print(onto_hidden(rows, torch.empty(700, 120), None)[5, 7].item() * 2**26)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": kernels},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(told.stdout) == -128 * 300
 
 
 @pytest.mark.parametrize("rows", [ROWS, 1024, 1500])
