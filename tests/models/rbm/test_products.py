@@ -149,7 +149,7 @@ print(onto_hidden(rows, torch.empty(700, 120), None)[5, 7].item() * 2**26)
         text=True,
         check=True,
     )
-    assert float(told.stdout) == -128 * 300
+    assert abs(float(told.stdout) + 128 * 300) < 10
 
 
 @pytest.mark.parametrize("rows", [ROWS, 1024, 1500])
