@@ -29,6 +29,9 @@ BASE = 256
 # rounding in float32 lifts the largest weight by up to half a step.
 REACH = {2: 127 * BASE + 126, 3: (127 * BASE + 127) * BASE + 126}
 WIDE_ENOUGH = {2: torch.int16, 3: torch.int32}
+# Of a step float32 keeps 1/512 beside 16 bits, and nothing beside 24.
+PRECISE_ENOUGH = {2: torch.float32, 3: torch.float64}
+MOST_CHANCE = 1 - 1 / 512  # so that whole steps stay what they are
 FAR_APART = 40_503  # odd, so that pieces of W read the table from places of their own
 WORTH_WEIGHTS = 2**15  # below it calls take longer than what they compute
 WORTH_ROWS = 512  # below it writing W anew does
@@ -53,7 +56,7 @@ class _Digits:
         written = (cached(whole) for whole in (weight, *self.digits))
         for piece, (given, lowest, *others) in enumerate(zip(*written, strict=True)):
             left = room_for(f"{count} digits", len(given), WIDE_ENOUGH[count])
-            left.copy_(_whole_steps(given, self.step, piece))
+            left.copy_(_whole_steps(given, self.step, piece, PRECISE_ENOUGH[count]))
             lowest.copy_(left)  # the last byte, from -128 to 127
             for digit in others:
                 digit.copy_(left.add_(BASE // 2).bitwise_right_shift_(8))
@@ -80,15 +83,12 @@ class _Digits:
         return out
 
 
-def _whole_steps(given: Tensor, step: float, piece: int) -> Tensor:
+def _whole_steps(given: Tensor, step: float, piece: int, precise: torch.dtype) -> Tensor:
     """Return weights (n,) in steps, each the whole one below or above, by how near it is."""
-    steps = room_for("steps", len(given), torch.float32)
-    below = room_for("steps below", len(given), torch.float32)
-    torch.mul(given, 1 / step, out=steps)
-    torch.floor(steps, out=below)
     place = piece * FAR_APART % TABLE
-    # What is above a whole step is taken alone: beside millions of steps float32 has no room.
-    return steps.sub_(below).add_(table_of(1.0)[place : place + len(given)]).floor_().add_(below)
+    chance = table_of(MOST_CHANCE)[place : place + len(given)]
+    steps = room_for(f"steps of {precise}", len(given), precise)
+    return torch.add(chance, given.to(precise), alpha=1 / step, out=steps).floor_()
 
 
 def products(
