@@ -62,8 +62,7 @@ def job_of(
         InputError: a selection is missing or unfinished, or no folder can have the run's name.
         ModelError: the device is not there, or torchrun's ranks do not find each other.
     """
-    if run in ("", ".", "..") or "/" in run:
-        raise InputError(f"a run's name names one folder of the lake, which {run!r} cannot")
+    check_name("run", run)
     team = team_of(device)
     check_device(team.device)
     digests = {name: selection_digest(lake, name) for name in selections}
@@ -75,14 +74,25 @@ def job_of(
     return Job(lake, run, team.device, whole, team)
 
 
+def check_name(what: str, name: str) -> None:
+    """Refuse a name of a run or a batch that no folder can have.
+
+    Raises:
+        InputError: says which.
+    """
+    if name in ("", ".", "..") or not {"/", "*", "?", "["}.isdisjoint(name):
+        raise InputError(f"a {what}'s name names one folder of the lake, which {name!r} cannot")
+
+
 def check_device(device: str) -> None:
-    """Refuse a device that torch cannot use here.
+    """Refuse a device that torch cannot compute and draw on here.
 
     Raises:
         ModelError: says which devices there are.
     """
     try:
         torch.empty(1, device=device)
+        torch.Generator(device)
     except (RuntimeError, AssertionError) as error:
         there = "cpu and cuda" if torch.cuda.is_available() else "cpu"
         raise ModelError(

@@ -65,16 +65,17 @@ class Training:
                 f"final_share lies above 0 up to 1 and sparsity_target between 0 and 1, not "
                 f"{self.final_share} and {self.sparsity_target}"
             )
-        if self.weight_decay < 0 or self.sparsity_cost < 0:
-            raise ValueError("weight_decay and sparsity_cost are 0 or more")
 
     def _refuse_impossible_sizes(self) -> None:
-        for name in ("k", "chains", "updates"):
+        for name in ("k", "chains", "updates", "temperatures"):
             count = getattr(self, name)
-            if not (count > 0 and count == int(count)):
+            if not (0 < count < math.inf and count == int(count)):
                 raise ValueError(f"{name} is above 0 and whole, not {count}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is above 0 and finite, not {self.learning_rate}")
+        for name in ("weight_decay", "sparsity_cost"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is 0 or more and finite, not {getattr(self, name)}")
 
     def _refuse_unknown_words(self) -> None:
         for name, allowed in (

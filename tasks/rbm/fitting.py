@@ -29,7 +29,7 @@ from models.rbm.training import Learner, Step
 from tasks.curves import read_curve, write_curve
 from tasks.errors import InputError, ModelError
 from tasks.fitted import fit_path, publish_rbm, rbm_path
-from tasks.jobs import check_device
+from tasks.jobs import check_device, check_name
 from tasks.rbm import plots
 from tasks.rbm.course import Course, save_course, saved_course
 from tasks.rbm.likelihood import judged
@@ -71,9 +71,13 @@ def fit_rbm(
     Raises:
         LakeError: a batch has no vectors.
         InputError: too few rows, too many damaged ones, or nothing in them varies; or the run was
-            begun with other settings or vectors.
+            begun with other settings or vectors, or no folder can have a name.
         ModelError: the device is not there, or training diverged; the last good state is kept.
     """
+    for name in (run, vector_run):
+        check_name("run", name)
+    for name in batches:
+        check_name("batch", name)
     facts: dict[str, Any] = {
         "settings": asdict(how),
         "vectors": vector_run,
@@ -88,21 +92,26 @@ def fit_rbm(
     # Vectors that were written anew are other vectors: a saved state means nothing to them.
     facts["digest"] = files.digest
     _refuse_other(lake, run, facts)
-    prepared = prepared_rows(lake, run, files, how)
-    lake.publish_json(fit_path(run, BEGUN), facts)
+    prepared = _saved_rows(lake, run)
+    known = prepared is not None
+    if prepared is None:
+        prepared = prepare(files, how.validation_share, how.measured_rows)
     course = _begun(lake, run, prepared, how, device)
+    if not known:  # else both are there; what the rows are of comes first
+        lake.publish_json(fit_path(run, BEGUN), facts)
+        lake.publish_bytes(fit_path(run, PREPARED), packed(prepared.state()))
     looker = Looker(prepared, how, course.learner)
     yield from _train(lake, run, course, looker, _batches(files, prepared, how, course))
     facts["embedded_by"] = list(embedded_by(lake, vector_run, batches))
     _finish(lake, run, course, looker, prepared, facts)
 
 
-def prepared_rows(lake: Lake, run: str, files: VectorFiles, how: RbmFit) -> Prepared:
-    """Return the split and the whitener of a fit; the vectors are read once for it."""
+def _saved_rows(lake: Lake, run: str) -> Prepared | None:
+    """Return the split and the whitener of a fit that was begun; None where none are kept."""
     path = fit_path(run, PREPARED)
-    if not lake.exists(path):
-        prepared = prepare(files, how.validation_share, how.measured_rows)
-        lake.publish_bytes(path, packed(prepared.state()))
+    # Rows of which no record says what they are of may be those of other vectors.
+    if not (lake.exists(fit_path(run, BEGUN)) and lake.exists(path)):
+        return None
     return prepared_from(unpacked(lake.read_bytes(path), path))
 
 

@@ -9,6 +9,7 @@ from tasks.bounds import above_zero, at_least
 from tasks.errors import InputError
 from tasks.rbm.preparing import TEST_SHARE
 
+MOST_SEEDS = 2**32
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -34,7 +35,7 @@ class RbmFit:
         ais_chains: of the log Z estimate.
         ais_betas: steps of its annealing at the end; the looks take a quarter of them.
         precision: float32 or float64, of the machine.
-        seed: of everything random.
+        seed: of everything random; below 2 ** 32, since looks draw by a million times it.
     """
 
     hidden: int = 64
@@ -55,6 +56,8 @@ class RbmFit:
         above_zero(self, "hidden", "batch_size", "window", "patience", "look_every", "save_every")
         at_least(2, self, "measured_rows", "ais_chains", "ais_betas")
         at_least(0, self, "seed")
+        if self.seed >= MOST_SEEDS:
+            raise InputError(f"seed is below 2 ** 32, not {self.seed}")
         if not 0 < self.validation_share < 1 - TEST_SHARE:
             raise InputError(
                 f"validation_share lies between 0 and {1 - TEST_SHARE:g}, since {TEST_SHARE:g} is "

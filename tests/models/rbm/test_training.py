@@ -213,7 +213,7 @@ def test_weights_that_leave_no_finite_integral_are_told() -> None:
         ({"momentum": 0.5}, "momentum is of optimiser sgd"),
         ({"method": "pt", "temperatures": 1}, "2 temperatures or more"),
         ({"final_share": 0.0}, "final_share lies above 0"),
-        ({"weight_decay": -1.0}, "are 0 or more"),
+        ({"weight_decay": -1.0}, "weight_decay is 0 or more and finite"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], said: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,10 +75,11 @@ def column(name: str, values: Sequence[str] | None) -> Callable[[Lake], None]:
     return change
 
 
-def command(lake: Lake, folder: Path, *more: str) -> int:
+def command(lake: Lake, folder: Path, *more: str, run: str = "r", **changes: Any) -> int:
     settings = folder / "rbm.json"
-    settings.write_text(json.dumps({**QUICK, "training": {"updates": 25, "chains": 31}}))
-    words = [lake.root, "r", "--vectors", "v", "--batch", "web", "--settings", str(settings)]
+    how = {**QUICK, "training": {"updates": 25, "chains": 31}, **changes}
+    settings.write_text(json.dumps(how))
+    words = [lake.root, run, "--vectors", "v", "--batch", "web", "--settings", str(settings)]
     return run_command(main, [*words, *more])
 
 
@@ -123,6 +125,10 @@ def test_what_cannot_be_fitted_is_one_line_and_leaves_no_trace(
     [
         (["--device", "cuda:99"], "device 'cuda:99' cannot be used here"),
         (["--batch", "wab"], "there are no vectors of v for wab in "),
+        (["--device", "meta"], "device 'meta' cannot be used here"),
+        (["--batch", "w*b"], "a batch's name names one folder of the lake, which 'w*b' cannot"),
+        (["--vectors", "*"], "a run's name names one folder of the lake, which '*' cannot"),
+        (["--vectors", "../vectors/v"], "one folder of the lake, which '../vectors/v' cannot"),
         (["--settings", "/nowhere/rbm.json"], "/nowhere/rbm.json"),
     ],
 )
@@ -140,3 +146,58 @@ def test_words_that_mean_nothing_here_are_one_line(
     assert said in line
     assert line.count("\n") == 1
     assert files(lake) == before
+
+
+@pytest.mark.parametrize("run", ["", ".", "..", "../x", "a/b", "a*", "[a]"])
+def test_a_name_that_no_folder_can_have_is_refused(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: str
+) -> None:
+    write_vectors(lake)
+    before = files(lake)
+    assert command(lake, tmp_path, run=run) == 2
+    line = capsys.readouterr().err
+    assert line == f"a run's name names one folder of the lake, which {run!r} cannot\n"
+    assert files(lake) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 2**32}, "seed is below 2 ** 32, not 4294967296"),
+        ({"seed": 2**70}, "seed is below 2 ** 32, not "),
+        ({"training": {"weight_decay": float("nan")}}, "weight_decay is 0 or more and finite"),
+        ({"training": {"sparsity_cost": float("inf")}}, "sparsity_cost is 0 or more and finite"),
+        ({"training": {"temperatures": 0}}, "temperatures is above 0 and whole, not 0"),
+        ({"measured_rows": 2}, "no RBM can begin to learn from the rows of r: columns have"),
+    ],
+)
+def test_a_setting_that_nothing_can_be_learnt_with_leaves_no_trace(
+    lake: Lake,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    write_vectors(lake)
+    before = files(lake)
+    assert command(lake, tmp_path, **changes) == 2
+    assert said in capsys.readouterr().err
+    assert files(lake) == before
+
+
+def test_the_largest_seed_is_learnt_with(lake: Lake, tmp_path: Path) -> None:
+    write_vectors(lake)
+    assert command(lake, tmp_path, seed=2**32 - 1) == 0
+
+
+def test_rows_that_no_record_speaks_for_are_prepared_anew(lake: Lake, tmp_path: Path) -> None:
+    """What a fit of other vectors left when it was killed before it said what they were."""
+    write_vectors(lake, pairs=PAIRS + 40)
+    assert command(lake, tmp_path) == 0
+    for path in ("fits/r/begun.json", "fits/r/training.safetensors", "rbms/r/rbm.json"):
+        lake.local_path(path).unlink()
+    write_vectors(lake)
+    assert command(lake, tmp_path) == 0
+    metrics = lake.read_json("rbms/r/rbm.json")["metrics"]
+    counted = ("training", "validation", "test", "dropped", "repeated")
+    assert sum(metrics[f"{name}_rows"] for name in counted) == PAIRS
