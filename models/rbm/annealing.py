@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.rbm.machine import RBM
 from models.rbm.partition import log_z_base
+from models.rbm.shapes import visibles_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,16 @@ def log_z_ais(
         betas: how many equal steps, or the ladder itself from 0 to 1.
         base: visible biases (V,) to start from, such as `base_rates` of the data; the machine's own
             when left out.
+
+    Raises:
+        ValueError: no chains, or a ladder that does not go up from 0 to 1.
     """
+    if chains < 1:
+        raise ValueError(f"annealing takes 1 chain or more, not {chains}")
     path = _Path(machine, machine.vbias if base is None else base)
     visible = path.start(chains, generator)
     log_weight = torch.zeros(chains, dtype=torch.float64, device=visible.device)
-    ladder = even(betas) if isinstance(betas, int) else betas
+    ladder = _ladder(betas)
     for lower, upper in zip(ladder[:-1].tolist(), ladder[1:].tolist(), strict=True):
         field = machine.field(visible)
         log_weight += path.free_energy(visible, field, lower)
@@ -100,11 +106,17 @@ def log_z_reverse_ais(
     betas: int | Tensor = 1000,
     base: Tensor | None = None,
 ) -> LogZ:
-    """Anneal from rows (M, V) drawn from the machine down to independent units."""
+    """Anneal from rows (M, V) drawn from the machine down to independent units.
+
+    Raises:
+        ValueError: no rows or of another width, or a ladder that does not go up from 0 to 1.
+    """
+    if not len(visible):
+        raise ValueError("annealing down starts at 1 row or more, not at none")
     path = _Path(machine, machine.vbias if base is None else base)
-    field = machine.field(visible.to(machine.weight.dtype))
+    field = machine.field(visibles_of(visible, machine.weight))
     log_weight = torch.zeros(len(visible), dtype=torch.float64, device=visible.device)
-    ladder = (even(betas) if isinstance(betas, int) else betas).flip(0)
+    ladder = _ladder(betas).flip(0)
     for upper, lower in zip(ladder[:-1].tolist(), ladder[1:].tolist(), strict=True):
         visible = path.step(field, upper, generator)
         field = machine.field(visible)
@@ -137,10 +149,26 @@ def base_rates(machine: RBM, rows: Tensor) -> Tensor:
     return torch.log(mean / (1 - mean) if machine.visible == "bernoulli" else mean)
 
 
+def _ladder(betas: int | Tensor) -> Tensor:
+    """Return the ladder itself; of another from 0 to 1 the weights would be another machine's."""
+    if isinstance(betas, int):
+        if betas < 1:
+            raise ValueError(f"annealing takes 1 step or more, not {betas}")
+        return even(betas)
+    rises = betas.dim() == 1 and len(betas) > 1 and bool((betas.diff() >= 0).all())
+    if not rises or (float(betas[0]), float(betas[-1])) != (0.0, 1.0):
+        raise ValueError("betas are a ladder (steps + 1,) that goes up from 0 to 1")
+    return betas
+
+
 class _Path:
     """The machines between the base and the one whose log Z is wanted."""
 
     def __init__(self, machine: RBM, base: Tensor) -> None:
+        if base.shape != machine.vbias.shape:
+            raise ValueError(
+                f"base is visible biases ({machine.n_visible},), not {tuple(base.shape)}"
+            )
         self.machine, self.base = machine, base.to(machine.weight)
 
     def vbias(self, beta: float) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from models.rbm.hiddens import hidden_units
 from models.rbm.products import products
+from models.rbm.shapes import hiddens_of, see_clamped, visibles_of
 from models.rbm.starting import start
 from models.rbm.units import Hidden, Visible
 from models.rbm.visibles import visible_units
@@ -133,7 +134,7 @@ class RBM(nn.Module):
 
     def energy(self, visible: Tensor, hidden: Tensor) -> Tensor:
         """E(v, h), (N,), for visible (N, V) and hidden (N, H)."""
-        visible = self._checked(visible)
+        visible, hidden = self._checked(visible), hiddens_of(hidden, self.weight)
         linear = (self.pull_on_hidden(visible) * hidden).sum(-1)
         return self.visible_energy(visible) + self.hiddens.energy(hidden) - linear
 
@@ -179,6 +180,7 @@ class RBM(nn.Module):
 
     def mean_visible(self, hidden: Tensor) -> Tensor:
         """E[v | h], (N, V)."""
+        hidden = hiddens_of(hidden, self.weight)
         return self.visibles.mean_(torch.addmm(self.vbias, hidden, self.weight.T))
 
     def reconstruct(self, visible: Tensor) -> Tensor:
@@ -193,7 +195,7 @@ class RBM(nn.Module):
     @torch.no_grad()
     def sample_visible(self, hidden: Tensor, generator: torch.Generator) -> Tensor:
         """Draw v given h, (N, V)."""
-        pull = torch.addmm(self.vbias, hidden, self.weight.T)
+        pull = torch.addmm(self.vbias, hiddens_of(hidden, self.weight), self.weight.T)
         return self.visibles.draw_(pull, self.log_var, generator)
 
     @torch.no_grad()
@@ -204,6 +206,8 @@ class RBM(nn.Module):
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator, sweeps: int = 1000) -> Tensor:
         """Draw (count, V) by Gibbs sampling from the machine without weights."""
+        if count < 0:
+            raise ValueError(f"0 rows or more are drawn, not {count}")
         pull = self.vbias.expand(count, -1).clone()
         return self.gibbs_step(
             self.visibles.draw_(pull, self.log_var, generator), generator, sweeps
@@ -222,12 +226,10 @@ class RBM(nn.Module):
             steps: sweeps.
 
         Raises:
-            ValueError: a softmax group is observed in part.
+            ValueError: `observed` is of another shape or type, or a softmax group is observed in
+                part.
         """
-        if self.categories:
-            groups = observed.view(-1, self.categories)
-            if bool((groups.any(-1) & ~groups.all(-1)).any()):
-                raise ValueError("softmax groups are observed whole or not at all")
+        see_clamped(observed, self.n_visible, self.categories)
         return self._walked(self._checked(visible), generator, steps, observed)
 
     def _walked(
@@ -284,14 +286,7 @@ class RBM(nn.Module):
         return visible * self.precision() if self.visible == "gaussian" else visible
 
     def _checked(self, visible: Tensor) -> Tensor:
-        if visible.dim() != 2:
-            raise ValueError(f"visible is (N, {self.n_visible}), not {tuple(visible.shape)}")
-        if visible.shape[-1] != self.n_visible:
-            raise ValueError(
-                f"visible has {visible.shape[-1]} units, this machine has {self.n_visible}; "
-                "were the embeddings exported by another model, or whitened by another run?"
-            )
-        return visible.to(self.weight.dtype)
+        return visibles_of(visible, self.weight)
 
 
 def _scale_(rows: Tensor, deviation: Tensor | None) -> None:

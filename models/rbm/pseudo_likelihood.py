@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.rbm.machine import RBM
+from models.rbm.shapes import visibles_of
 
 
 def pseudo_log_likelihood(machine: RBM, visible: Tensor) -> Tensor:
@@ -17,11 +18,12 @@ def pseudo_log_likelihood(machine: RBM, visible: Tensor) -> Tensor:
         visible: (N, V).
 
     Raises:
-        ValueError: the visibles are Gaussian, where it is not defined this way.
+        ValueError: the visibles are Gaussian, where it is not defined this way, or
+            the rows of another width.
     """
     if machine.visible == "gaussian":
         raise ValueError("pseudo-likelihood flips bits; this machine's visibles are Gaussian")
-    visible = visible.to(machine.weight.dtype)
+    visible = visibles_of(visible, machine.weight)
     pull = machine.pull_on_hidden(visible)
     total = torch.zeros_like(pull[:, 0])
     width = max(machine.categories, 1)
