@@ -1,7 +1,6 @@
 """A fitted RBM over pairs: how much image and text of each say of each other (PMI)."""
 
 import logging
-import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,12 +20,13 @@ log = logging.getLogger(__name__)
 
 STAGE = "rbm"
 SCORED_AT_ONCE = 2048
+LARGEST = torch.finfo(torch.float32).max  # what a column of scores holds
 
 
 def score_pairs(lake: Lake, run: str, vector_run: str, shard: Shard) -> Commit:
     """Write PMI and free energy of every pair of a shard that has vectors.
 
-    They are null where a vector holds NaN or infinite values.
+    They are null where a vector holds NaN or infinite values, or such as make scores infinite.
 
     Raises:
         LakeError: the shard has no vectors.
@@ -65,7 +65,8 @@ def _refuse_other_model(lake: Lake, fitted: FittedRbm, vector_run: str, shard: S
 def _scored(fitted: FittedRbm, table: Any) -> Iterator[dict[str, Any]]:
     names = zip(table["caption_id"].to_pylist(), table["key"].to_pylist(), strict=True)
     for (caption_id, key), scores in zip(names, scored_pairs(fitted, pairs_of(table)), strict=True):
-        told = {name: value if math.isfinite(value) else None for name, value in scores.items()}
+        # NaN is beyond it too.
+        told = {n: value if abs(value) <= LARGEST else None for n, value in scores.items()}
         yield {"caption_id": caption_id, "key": key, **told}
 
 

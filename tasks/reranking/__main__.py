@@ -52,11 +52,13 @@ def weights_from(text: str) -> Weights:
     """Read weights such as "itm=0.5,pmi=0.5"; a term that is not named counts nothing.
 
     Raises:
-        InputError: a name is unknown or a value is no share.
+        InputError: a name is unknown or there twice, or a value is no share.
     """
-    given = dict.fromkeys(TERMS, 0.0)
+    given: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
+        if name.strip() in given:
+            raise InputError(f"the weight of {name.strip()} is given twice in {text!r}")
         try:
             given[name.strip()] = float(value)
         except ValueError as error:
@@ -64,7 +66,7 @@ def weights_from(text: str) -> Weights:
     unknown = sorted(set(given) - set(TERMS))
     if unknown:
         raise InputError(f"no term is called {unknown[0]!r}; there are {', '.join(TERMS)}")
-    return Weights(**given)
+    return Weights(**dict.fromkeys(TERMS, 0.0) | given)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from tasks.errors import LakeError
 from tasks.storage import Lake, Shard
 
 TERMS = ("lm", "itm", "itc", "pmi")
+# What tells one kind of run from another.
+SCORED = ("itm_probability", "itc_cosine", "rbm_pmi", "rerank_score")
 # Stored probabilities are float32: at 0 or 1 the logit would be infinite.
 SMALLEST_PROBABILITY = 1e-7
 
@@ -59,7 +61,8 @@ def read_candidates(
         rbm_run: the RBM's; empty leaves PMI unknown.
 
     Raises:
-        LakeError: a run lacks a shard, or a candidate has no score in a run.
+        LakeError: a run lacks a shard or holds other scores, a candidate has no score in a run, or
+            an infinite one.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for shard in shards:
@@ -70,6 +73,7 @@ def read_candidates(
     for picture, own in enumerate(found.values()):
         for place, caption in enumerate(own):
             terms[:, picture, place] = torch.tensor(_terms(caption), dtype=torch.float64)
+    _refuse_infinite(terms, shards)
     return Candidates(list(found), list(found.values()), terms)
 
 
@@ -81,6 +85,16 @@ def _terms(caption: Mapping[str, Any]) -> list[float]:
     mean = caption["lm_logprob"] / caption["n_tokens"]
     others = (caption["itc_cosine"], caption["rbm_pmi"])
     return [mean, logit, *(torch.nan if value is None else value for value in others)]
+
+
+def _refuse_infinite(terms: Tensor, shards: Sequence[Shard]) -> None:
+    counts = torch.isinf(terms).sum((1, 2)).tolist()
+    told = [f"{count} of {name}" for name, count in zip(TERMS, counts, strict=True) if count]
+    if told:
+        raise LakeError(
+            f"scores of {', '.join(map(str, shards))} are infinite ({', '.join(told)}), beside "
+            "which no other one of a picture would count; score again as another run"
+        )
 
 
 def _captions(
@@ -113,8 +127,14 @@ def _by_caption(
     """Return caption_id -> what a run says of it; nothing is known when no run is named."""
     if not run:
         return {row["caption_id"]: dict.fromkeys(names) for row in captions}
-    told = rows.read_rows(lake, lake.rows("scores", run, shard), ["caption_id", *names])
-    known = {row.pop("caption_id"): row for row in told.to_pylist()}
+    told = rows.read_rows(lake, lake.rows("scores", run, shard), ["caption_id", *SCORED])
+    held = {name for name in SCORED if told[name].null_count < len(told)}
+    if held and held.isdisjoint(names):
+        raise LakeError(
+            f"run {run} holds {', '.join(sorted(held))} of shard {shard} and no "
+            f"{' or '.join(names)}; name the run that scored them"
+        )
+    known = {row["caption_id"]: {name: row[name] for name in names} for row in told.to_pylist()}
     missing = sum(row["caption_id"] not in known for row in captions)
     if missing:
         raise LakeError(

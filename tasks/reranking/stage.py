@@ -19,6 +19,7 @@ from models.reranking import parts, places
 from tasks import rows
 from tasks.bounds import shares
 from tasks.errors import InputError
+from tasks.jobs import check_name
 from tasks.progress import track
 from tasks.reranking.candidates import TERMS, read_candidates
 from tasks.storage import Commit, Lake, Shard
@@ -67,6 +68,8 @@ class Reranking:
     weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
+        for name in (*self.caption_runs, self.score_run, *([self.rbm_run] if self.rbm_run else ())):
+            check_name("run", name)
         if not self.caption_runs or len(set(self.caption_runs)) != len(self.caption_runs):
             raise InputError("caption_runs names one run of candidates or more, each once")
         if self.weights.pmi and not self.rbm_run:

@@ -105,6 +105,16 @@ def test_a_vector_that_is_no_number_has_null_scores_and_is_counted(lake: Lake) -
         assert all((row[name] is None) == (at == 3) for name in SCORES)
 
 
+def test_a_score_beyond_what_a_column_holds_is_null_and_counted(lake: Lake) -> None:
+    images, texts = drawn_vectors(5)
+    texts[3] *= 1e25  # PMI goes with its square
+    write_sides(lake, images, texts, "v", SECOND)
+    assert score_pairs(lake, "judge", "v", SECOND).rows == {"pairs": 5, "unscored": 1}
+    for number, row in enumerate(scores_of(lake, SECOND)):
+        assert (row["rbm_pmi"] is None) == (number == 3)
+        assert all(row[name] is None or np.isfinite(row[name]) for name in SCORES)
+
+
 def test_a_shard_without_vectors_is_one_line(lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"00001\.parquet is missing in .*; run the stage"):
         score_pairs(lake, "judge", "v", SECOND)

@@ -109,6 +109,38 @@ def test_a_candidate_that_was_not_scored_stops_the_ranking(tmp_path: Path) -> No
     assert not lake.exists(lake.rows("scores", "r", SHARD))
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"score_run": "rbm"}, "run rbm holds rbm_pmi of shard web/00000 and no itm_probability"),
+        ({"rbm_run": "filter"}, "run filter holds itc_cosine, itm_probability of .* no rbm_pmi;"),
+    ],
+)
+def test_a_run_that_holds_other_scores_is_not_ranked_by(
+    tmp_path: Path, change: dict[str, Any], line: str
+) -> None:
+    lake = planted(tmp_path)
+    with pytest.raises(LakeError, match=line):
+        rerank_shard(lake, "r", SHARD, replace(HOW, **change))
+    assert not lake.exists(lake.rows("scores", "r", SHARD))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said"),
+    [("captions/beam", "lm_logprob", "1 of lm"), ("scores/rbm", "rbm_pmi", "1 of pmi")],
+)
+def test_an_infinite_score_is_told(tmp_path: Path, path: str, name: str, said: str) -> None:
+    lake = planted(tmp_path)
+    where = f"{path}/web/00000.parquet"
+    table = rows.read_rows(lake, where).to_pylist()
+    table[0][name] = -math.inf
+    schema = rows.CAPTIONS if path.startswith("captions") else rows.SCORES
+    rows.write_rows(lake, where, rows.table_of(table, schema))
+    with pytest.raises(LakeError, match=rf"scores of web/00000 are infinite \({said}\)"):
+        rerank_shard(lake, "r", SHARD, HOW)
+    assert not lake.exists(lake.rows("scores", "r", SHARD))
+
+
 def test_found_texts_and_captions_of_an_older_lake_are_no_candidates(tmp_path: Path) -> None:
     lake = planted(tmp_path)
     path = lake.rows("captions", "beam", SHARD)
@@ -123,6 +155,9 @@ def test_found_texts_and_captions_of_an_older_lake_are_no_candidates(tmp_path: P
         ({"caption_runs": ()}, "caption_runs names one run"),
         ({"caption_runs": ("beam", "beam")}, "each once"),
         ({"rbm_run": ""}, "name the RBM's scores in rbm_run"),
+        ({"rbm_run": "../rbm"}, "names one folder of the lake, which '../rbm' cannot"),
+        ({"caption_runs": ("beam", "be*m")}, "names one folder of the lake, which 'be.m' cannot"),
+        ({"score_run": ""}, "names one folder of the lake, which '' cannot"),
     ],
 )
 def test_settings_check_themselves(change: dict[str, Any], line: str) -> None:
@@ -138,6 +173,7 @@ def test_settings_check_themselves(change: dict[str, Any], line: str) -> None:
         ("itm", "is no weight"),
         ("itm=much", "is no weight"),
         ("bleu=1", "no term is called 'bleu'"),
+        ("itm=1,lm=0.5, itm=0.2", "the weight of itm is given twice"),
         ("itm=nan", "itm is a share"),
     ],
 )
