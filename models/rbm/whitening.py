@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 KEPT_ABOVE = 1e-4  # of a block's largest eigenvalue
+TOLD_ABOVE = 1e-12  # of all of them, where eigenvalues have three digits in float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,8 @@ def fit_whitener(blocks_of_rows: Iterable[Tensor], first_block: int) -> Whitener
         first_block: how many of the D columns are the first block's.
 
     Raises:
-        ValueError: there are fewer than two rows, a value is not finite, or all columns of a
-            block are constant.
+        ValueError: there are fewer than two rows, a value is not finite, all columns of a block
+            are constant, or one block varies a million times as much as the other.
     """
     sums = Sums()
     for piece in blocks_of_rows:
@@ -153,6 +154,7 @@ def whitener_of(sums: Sums, first_block: int) -> Whitener:
     cut = _cut(covariance, first_block)
     kept = _proper(cut.T @ covariance @ cut)
     values, vectors = torch.linalg.eigh(kept)
+    _refuse_far_apart(kept, values, _split(cut, first_block))
     mix = (vectors / torch.sqrt(values)) @ vectors.T
     return Whitener(mean, cut, mix, _split(cut, first_block), kept)
 
@@ -167,6 +169,18 @@ def _proper(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance / torch.outer(spread, spread))
     values = values.clamp(min=KEPT_ABOVE * float(values[-1]))
     return (vectors * values) @ vectors.T * torch.outer(spread, spread)
+
+
+def _refuse_far_apart(covariance: Tensor, values: Tensor, split: int) -> None:
+    """See that rounding beside the largest eigenvalue leaves the smallest its first digits."""
+    if float(values[0]) < TOLD_ABOVE * float(values[-1]):
+        first, second = (
+            float(own.max().sqrt()) for own in covariance.diagonal().tensor_split([split])
+        )
+        raise ValueError(
+            f"the two blocks vary too differently to be whitened together (deviations up to "
+            f"{first:.3g} and {second:.3g}); scale one of them"
+        )
 
 
 def _cut(covariance: Tensor, first_block: int) -> Tensor:

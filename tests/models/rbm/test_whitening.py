@@ -182,3 +182,20 @@ def test_pieces_of_another_width_are_refused_with_both_numbers() -> None:
     sums.add(torch.zeros(2, 12))
     with pytest.raises(ValueError, match="rows have 5 columns, those before 12"):
         sums.add(torch.zeros(2, 5))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1e9, 1e30])
+def test_blocks_whose_scales_are_too_far_apart_are_told(scale: float) -> None:
+    rows = torch.randn(101, 7, generator=torch.Generator().manual_seed(0)).double()
+    rows[:, :3] *= scale
+    with pytest.raises(ValueError, match=r"vary too differently .* \(deviations up to .*scale one"):
+        fit_whitener([rows], 3)
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e5])
+def test_blocks_of_which_one_varies_much_more_are_white_all_the_same(scale: float) -> None:
+    rows = torch.randn(101, 7, generator=torch.Generator().manual_seed(0)).double()
+    rows[:, :3] *= scale
+    white = fit_whitener([rows], 3).transform(rows)
+    eye = torch.eye(7, dtype=torch.float64)
+    assert torch.allclose(torch.cov(white.T, correction=0), eye, atol=1e-3)
