@@ -91,11 +91,13 @@ class RBM(nn.Module):
 
     @torch.no_grad()
     def initialise(self, rows: Tensor, generator: torch.Generator) -> None:
-        """Start from data: a zero start is a saddle on whitened data, and nothing is learnt there.
+        """Start from data.
 
-        Gaussian: visible biases and variances are the columns', columns of W half of random rows,
-        and hidden biases make each unit active on about one row in ten; a column that never varies
-        has variance 1. Other kinds: small random W, visible biases from the means.
+        Gaussian: visible biases and variances are the columns'. Near W = 0 nothing is learnt from
+        white columns, a saddle, so columns of W are half of random rows then, and hidden biases
+        make each unit active on about one row in ten. Columns that go together lead away from it,
+        and W is small and random, which ends higher. A column that never varies has variance 1.
+        Other kinds: small random W, visible biases from the means.
 
         Args:
             rows: (N, V), of the kind the machine will be trained on.

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from models.rbm.machine import RBM
 
 LOG_VAR_RANGE = (-5.0, 3.0)
+SMALL = 0.01
+CORRELATED_BY = 10_000  # rows, at most twice as many
 
 
 @torch.no_grad()
@@ -34,6 +36,10 @@ def start(machine: "RBM", rows: Tensor, generator: torch.Generator) -> None:
         )
         return
     _start_from_moments(machine, rows)
+    if machine.hidden == "bernoulli" and _go_together(rows):
+        machine.weight.copy_(SMALL * torch.empty_like(machine.weight).normal_(generator=generator))
+        machine.hbias.zero_()
+        return
     chosen = _picked(rows, machine.n_hidden, generator)
     machine.weight.copy_(0.5 * (chosen - machine.vbias).T)
     if machine.hidden == "bernoulli":
@@ -55,6 +61,20 @@ def _start_from_moments(machine: "RBM", rows: Tensor) -> None:
             f"columns have variances from {low:.3g} to {high:.3g}; standardise or whiten them"
         )
     machine.log_var.copy_(torch.log(variance))
+
+
+def _go_together(rows: Tensor) -> bool:
+    """Whether columns are correlated beyond chance, so that a small start is no saddle.
+
+    Of N rows of V independent columns the correlations' largest eigenvalue is about
+    (1 + sqrt(V / N))^2 (Marchenko and Pastur 1967).
+    """
+    some = rows[:: max(1, len(rows) // CORRELATED_BY)].double()
+    some = some - some.mean(0)
+    spread = some.square().mean(0).sqrt()
+    scaled = some / torch.where(constant_columns(some), torch.ones_like(spread), spread)
+    largest = float(torch.linalg.matrix_norm(scaled.T @ scaled / len(some), 2))
+    return largest > 2 * (1 + math.sqrt(scaled.shape[1] / len(some))) ** 2
 
 
 def _picked(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

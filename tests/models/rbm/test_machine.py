@@ -151,6 +151,18 @@ def test_a_start_from_data_is_no_saddle() -> None:
     assert 0.02 < float((made.transform(rows) > 0.5).double().mean()) < 0.3
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_columns_that_go_together_start_near_zero(scale: float) -> None:
+    made, generator = RBM(VISIBLE, HIDDEN), torch.Generator().manual_seed(0)
+    rows = torch.randn(211, VISIBLE, generator=generator).double()
+    rows[:, 1:] = (0.3 * rows[:, 1:] + rows[:, :1]) / scale
+    rows[:, 2] = 7.0  # never varies
+    made.initialise(rows, torch.Generator().manual_seed(1))
+    assert 0 < float(made.weight.abs().max()) < 0.06
+    assert float(made.hbias.abs().max()) == 0
+    assert torch.allclose(made.vbias, rows.mean(0))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
