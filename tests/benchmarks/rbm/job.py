@@ -11,19 +11,22 @@ import sys
 import time
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.rbm.annealing import log_z_ais
 from models.rbm.machine import RBM
+from models.rbm.partition import log_z_exact
 from models.rbm.settings import Training
 from models.rbm.training import Learner
 
 # With as few chains as a tiny batch has rows, they all sit in the same mode.
 FEWEST_CHAINS = 100
 WARMING = 2
+FIRST_LOOK, JUDGED, EXACT_HIDDEN = 250, 1000, 16
 Told = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -48,6 +51,7 @@ def sampled(job: dict[str, Any]) -> Told:
 def trained(job: dict[str, Any]) -> Told:
     """Fit by our defaults of this kind, but for what the job sets."""
     rows = torch.from_numpy(np.load(job["train"]))
+    rows, looker = (rows, None) if job["visible"] != "gaussian" else Looker.beside(rows)
     machine = RBM(rows.shape[1], job["n_hidden"], job["visible"], dtype=torch.float32)
     how = Training.of(
         job["visible"],
@@ -68,8 +72,44 @@ def trained(job: dict[str, Any]) -> Told:
         at = torch.randint(len(rows), (size,), generator=learner.generator)
         learner.update(rows[at], how.learning_rate * (1 - (1 - how.final_share) * share))
         share = max(learner.updates / most, (time.process_time() - began[0]) / limit_s)
+        if looker is not None:
+            looker.look(learner, last=share >= 1)
     told = {"updates": learner.updates, "samples": learner.updates * size, **spent(*began)}
-    return told, parameters(machine)
+    return told, parameters(machine if looker is None else looker.best or machine)
+
+
+class Looker:
+    """Keeps the likeliest machine on the way, as our fits do: CD-1 unlearns what it has learnt.
+
+    Args:
+        rows: held out, by which machines are judged.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        self.best: RBM | None = None
+        self.highest, self.due = -float("inf"), FIRST_LOOK
+
+    @classmethod
+    def beside(cls, rows: Tensor) -> tuple[Tensor, Self]:
+        """Split a tenth of the rows off, at most `JUDGED`; return the others too."""
+        held = min(len(rows) // 10, JUDGED)
+        mixed = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(held))]
+        return mixed[held:], cls(mixed[:held])
+
+    def look(self, learner: Learner, *, last: bool) -> None:
+        """Judge the machine where a look is due; the last one only where there were others."""
+        if learner.updates < self.due and not (last and self.best):
+            return
+        self.due = learner.updates + max(FIRST_LOOK, learner.updates // 4)
+        machine = deepcopy(learner.machine).double()
+        if machine.n_hidden <= EXACT_HIDDEN:
+            log_z = log_z_exact(machine)
+        else:
+            log_z = log_z_ais(machine, torch.Generator().manual_seed(0), chains=64, betas=200).value
+        likelihood = float(machine.log_likelihood(self.rows.double(), log_z).mean())
+        if likelihood > self.highest:
+            self.highest, self.best = likelihood, deepcopy(learner.machine)
 
 
 def parameters(machine: RBM) -> dict[str, np.ndarray]:
