@@ -43,7 +43,7 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
     spans = [_span([point[axis] for point in every]) for axis in (0, 1)]
     parts = _frame(title, across, up)
     for axis, (low, high) in enumerate(spans):
-        parts += [_tick(axis, value, (low, high)) for value in np.linspace(low, high, 5)]
+        parts += [_tick(axis, value, (low, high)) for value in _round_numbers(low, high)]
     for points, colour in zip(drawn.values(), COLOURS, strict=False):
         path = " ".join(f"{_x(x, spans[0]):.1f},{_y(y, spans[1]):.1f}" for x, y in points)
         parts.append(
@@ -98,12 +98,20 @@ def _frame(title: str, across: str, up: str) -> list[str]:
     ]
 
 
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return two to five multiples of 1, 2 or 5 times a power of ten."""
+    most = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(most))
+    step = next(times * power for times in (1, 2, 5, 10) if times * power >= most)
+    return [nth * step for nth in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def _tick(axis: int, value: float, span: tuple[float, float]) -> str:
     if axis == 0:
-        return _label(_x(value, span), HEIGHT - BOTTOM + 18, f"{value:g}", "middle")
+        return _label(_x(value, span), HEIGHT - BOTTOM + 18, f"{value:.6g}", "middle")
     at = _y(value, span)
     line = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-    return line + _label(LEFT - 6, at + 4, f"{value:.4g}", "end")
+    return line + _label(LEFT - 6, at + 4, f"{value:.6g}", "end")
 
 
 def _label(x: float, y: float, text: str, anchor: str, colour: str = "#222") -> str:

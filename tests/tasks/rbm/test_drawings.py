@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tasks.rbm.drawings import HEIGHT, LEFT, RIGHT, TOP, WIDTH, heat, lines
@@ -22,6 +23,29 @@ def test_a_line_goes_through_its_points_and_leaves_out_what_is_not_finite() -> N
     assert found == [(LEFT, HEIGHT - 50), (WIDTH - RIGHT, TOP)]
     texts = [text.text for text in drawing.iter(f"{SVG}text")]
     assert {"a < b", "update", "nats", "gap"} <= set(texts)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (50.0, 1500.0, ["500", "1000", "1500"]),
+        (-0.1309, 17.15, ["0", "5", "10", "15"]),
+        (-0.0173, 1.0, ["0", "0.5", "1"]),
+        (97.69, 108.3, ["100", "105"]),
+        (-3e-7, 9e-7, ["0", "5e-07"]),
+        (0.0, 100.0, ["0", "25", "50", "75", "100"][::2]),
+    ],
+)
+def test_axes_have_round_numbers(low: float, high: float, told: list[str]) -> None:
+    drawing = ElementTree.fromstring(lines("t", "x", "y", {"gap": [(0.0, low), (1.0, high)]}))
+    left = [
+        text for text in drawing.iter(f"{SVG}text") if text.attrib.get("x") == f"{LEFT - 6:.1f}"
+    ]
+    assert [text.text for text in left] == told
+    for text in left:
+        share = (float(text.text or "nan") - low) / (high - low)
+        height = HEIGHT - 50 - share * (HEIGHT - TOP - 50)
+        assert float(text.attrib["y"]) == pytest.approx(height + 4, abs=0.06)
 
 
 def test_nothing_to_draw_and_a_flat_line_are_drawn_too() -> None:
