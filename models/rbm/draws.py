@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.rbm.random_bytes import PIECE, ROWS, WIDEST, Bytes, table_of
+from models.rbm.rooms import pieces
 
 DEEP = -30.0  # beyond it a normal's lower tail leaves float64
 
@@ -30,7 +31,7 @@ def cached(whole: Tensor) -> tuple[Tensor, ...]:
     """Split into pieces that stay in a core's cache from one operation to the next."""
     if whole.is_cuda or whole.requires_grad or not whole.is_contiguous():
         return (whole,)
-    return torch.split(whole.view(-1), PIECE)
+    return pieces(whole.view(-1), PIECE)
 
 
 class Coins:
@@ -49,9 +50,9 @@ class Coins:
             chance = chances_(pull if self._bias is None else pull.add_(self._bias))
             return torch.gt(chance, _uniform(pull, generator), out=pull)
         table = table_of(-1.0)
-        for source, pieces in self._parts:
+        for source, parts in self._parts:
             told = source.told(generator, signed=True)
-            for (byte, place, stride), (some, (high,)) in zip(told, pieces, strict=True):
+            for (byte, place, stride), (some, (high,)) in zip(told, parts, strict=True):
                 # high - low is uniform on (-128, 128): the unit is on below 128 (2 p - 1), which
                 # unlike a sigmoid is as fast where odds leave float32.
                 high.copy_(byte)
@@ -71,12 +72,12 @@ def coins_of_chances_(pull: Tensor, generator: torch.Generator) -> Tensor:
     if not _takes_bytes(pull):
         return torch.gt(chances_(pull), _uniform(pull, generator)).to(pull.dtype)
     drawn, width, table = torch.empty_like(pull), pull.shape[1], table_of(-1.0)
-    for given, out in zip(torch.split(pull, ROWS), torch.split(drawn, ROWS), strict=True):
+    for given, out in zip(pieces(pull, ROWS), pieces(drawn, ROWS), strict=True):
         source = Bytes(len(given), width)
-        pieces = (torch.split(rows, source.together) for rows in (given, out))
+        parts = (pieces(rows, source.together) for rows in (given, out))
         spare = source.spare(1, width)
         told = source.told(generator)
-        for (byte, place, stride), some, coin, (high,) in zip(told, *pieces, spare, strict=True):
+        for (byte, place, stride), some, coin, (high,) in zip(told, *parts, spare, strict=True):
             high.copy_(byte)
             low = table.as_strided(some.shape, (stride, 1), place)
             torch.add(low, chances_(some), alpha=256.0, out=coin).gt_(high)
@@ -100,8 +101,8 @@ class Normals:
         if not self._parts:
             noise = torch.empty_like(self._mean).normal_(generator=generator)
             return self._mean.add_(noise if self._bias is None else noise.add_(self._bias))
-        for source, pieces in self._parts:
-            for told, (some, spare) in zip(source.told(generator), pieces, strict=True):
+        for source, parts in self._parts:
+            for told, (some, spare) in zip(source.told(generator), parts, strict=True):
                 self._fall(told, some, spare)
         return self._mean
 
@@ -135,10 +136,10 @@ def _parts(
     Every piece goes with room for `spares` results a row, a byte each or two.
     """
     found = []
-    for rows in torch.split(whole, ROWS):
+    for rows in pieces(whole, ROWS):
         source = Bytes(len(rows), width)
         spare = source.spare(spares, width if spares == 1 else width // 2)
-        found.append((source, list(zip(torch.split(rows, source.together), spare, strict=True))))
+        found.append((source, list(zip(pieces(rows, source.together), spare, strict=True))))
     return found
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.rbm.machine import RBM
+from models.rbm.rooms import pieces
 
 OFFSET_RATE = 0.01
 SQUARED_AT_ONCE = 128
@@ -95,6 +96,6 @@ def _squares(machine: RBM, phase: Phase) -> Tensor:
     """Mean over rows of (v - b)^2 / 2, less b^2 / 2, which both phases share, (V,)."""
     # A few rows at a time, whose squares stay in a core's cache.
     rows = phase.visible
-    pieces = torch.split(rows, len(rows) if rows.is_cuda else SQUARED_AT_ONCE)
-    squares = sum((piece.square().sum(0) for piece in pieces), torch.zeros_like(machine.vbias))
+    parts = pieces(rows, len(rows) if rows.is_cuda else SQUARED_AT_ONCE)
+    squares = sum((part.square().sum(0) for part in parts), torch.zeros_like(machine.vbias))
     return squares / (2 * len(phase.visible)) - machine.vbias * phase.mean_visible

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from models.rbm.hiddens import hidden_units
 from models.rbm.products import products
+from models.rbm.rooms import pieces
 from models.rbm.shapes import hiddens_of, see_clamped, visibles_of
 from models.rbm.starting import start
 from models.rbm.units import Hidden, Visible
@@ -281,7 +282,7 @@ class RBM(nn.Module):
 
     def cached(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Split into what sweeps together; a GPU takes all at once."""
-        return torch.split(rows, max(len(rows), 1) if rows.is_cuda else ROWS_AT_ONCE)
+        return pieces(rows, len(rows) if rows.is_cuda else ROWS_AT_ONCE)
 
     def scaled(self, visible: Tensor) -> Tensor:
         """S^-1 v, (N, V)."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.rbm.draws import cached
 from models.rbm.random_bytes import PIECE, TABLE, table_of
-from models.rbm.rooms import room_for
+from models.rbm.rooms import pieces, room_for
 
 # Of the log odds of a unit that all others act on, as a standard deviation, whatever the weights:
 # it moves a probability by 5e-4 at most, as much as a million draws would just show.
@@ -71,8 +71,8 @@ class _Digits:
         for digit, told in zip(digits, sums, strict=True):
             torch._int_mm(given, digit, out=told)  # torch has no public one
         each = max(1, PIECE // out.shape[1])
-        pieces = (torch.split(whole, each) for whole in (out, *sums))
-        for some, low, high, *top in zip(*pieces, strict=True):
+        parts = (pieces(whole, each) for whole in (out, *sums))
+        for some, low, high, *top in zip(*parts, strict=True):
             some.copy_(low.add_(high, alpha=BASE))
             for highest in top:
                 some.add_(highest.float(), alpha=BASE**2)

@@ -1,4 +1,4 @@
-"""Memory that a thread uses again and again, for results that no one keeps."""
+"""How results are kept near: memory that a thread uses again, and tensors a piece at a time."""
 
 import threading
 
@@ -19,3 +19,8 @@ def room_for(what: str, count: int, dtype: torch.dtype) -> Tensor:
         with torch.inference_mode(False):
             room = _THREAD.__dict__[what] = torch.empty(count, dtype=dtype)
     return room[:count]
+
+
+def pieces(whole: Tensor, rows: int) -> tuple[Tensor, ...]:
+    """Split into so many rows each; one piece is itself, as small machines have no time to lose."""
+    return (whole,) if len(whole) <= rows else torch.split(whole, rows)
