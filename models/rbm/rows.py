@@ -65,8 +65,8 @@ def screened(
         low, high = (float(end) for end in torch.aminmax(rows))
     if visible != "gaussian" and not 0 <= low <= high <= 1:
         raise ValueError(
-            f"{visible.capitalize()} visibles are probabilities from 0 to 1, these go from {low:g} "
-            f"to {high:g}; scale them, or use gaussian visibles"
+            f"{visible.capitalize()} visibles are probabilities from 0 to 1, these go from "
+            f"{low:.9g} to {high:.9g}; scale them, or use gaussian visibles"
         )
     if visible == "softmax":
         _refuse_partial_groups(rows, categories)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOG_VAR_RANGE = (-5.0, 3.0)
 SMALL = 0.01
+TURNS = 30
 CORRELATED_BY = 10_000  # rows, at most twice as many
 
 
@@ -73,8 +74,18 @@ def _go_together(rows: Tensor) -> bool:
     some = some - some.mean(0)
     spread = some.square().mean(0).sqrt()
     scaled = some / torch.where(constant_columns(some), torch.ones_like(spread), spread)
-    largest = float(torch.linalg.matrix_norm(scaled.T @ scaled / len(some), 2))
-    return largest > 2 * (1 + math.sqrt(scaled.shape[1] / len(some))) ** 2
+    return _largest(scaled) > 2 * (1 + math.sqrt(scaled.shape[1] / len(some))) ** 2
+
+
+def _largest(rows: Tensor) -> float:
+    """Return the largest eigenvalue of X'X / N of rows X (N, V), from below, by power iteration."""
+    generator = torch.Generator().manual_seed(0)
+    pointed = torch.randn(rows.shape[1], generator=generator, dtype=torch.float64).to(rows.device)
+    found = 0.0
+    for _ in range(TURNS):  # all of it, V x V, would take minutes of thousands of columns
+        pointed = rows.T @ (rows @ (pointed / pointed.norm().clamp(min=1e-300))) / len(rows)
+        found = float(pointed.norm())
+    return found
 
 
 def _picked(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:

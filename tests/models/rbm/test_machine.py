@@ -187,6 +187,7 @@ def test_rows_of_another_width_are_refused_with_both_numbers() -> None:
         ("gaussian", torch.tensor([[0.0, math.nan]]), "1 of 1 rows hold NaN or infinite"),
         ("bernoulli", torch.tensor([[0.0, 1.0], [math.inf, 0.0]]), "1 of 2 rows hold NaN"),
         ("bernoulli", torch.tensor([[0.0, 1.5]]), "from 0 to 1, these go from 0 to 1.5"),
+        ("bernoulli", torch.tensor([[0.0, 1 + 2**-20]]), "these go from 0 to 1.00000095"),
         ("bernoulli", torch.tensor([[-0.5, 1.0]]), "from 0 to 1, these go from -0.5 to 1"),
         ("gaussian", torch.zeros(0, 2), "no rows"),
     ],
