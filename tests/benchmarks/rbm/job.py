@@ -26,6 +26,8 @@ from models.rbm.training import Learner
 # With as few chains as a tiny batch has rows, they all sit in the same mode.
 FEWEST_CHAINS = 100
 WARMING = 2
+# Jobs give rates of plain ascent, whose steps are as long as gradients; Adam's are as long as told.
+ADAMS = 0.25
 FIRST_LOOK, JUDGED, EXACT_HIDDEN = 250, 1000, 16
 Told = tuple[dict[str, Any], dict[str, np.ndarray]]
 
@@ -58,7 +60,7 @@ def trained(job: dict[str, Any]) -> Told:
         method=job["method"],
         k=job["k"],
         chains=max(job["batch_size"], FEWEST_CHAINS),
-        learning_rate=job["learning_rate"],
+        learning_rate=job["learning_rate"] * (ADAMS if job["visible"] == "gaussian" else 1),
     )
     # The first updates of a process fetch memory and tables: they are another machine's.
     spared = Learner.begin(deepcopy(machine), rows, how, job["seed"])
