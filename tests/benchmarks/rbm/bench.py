@@ -33,7 +33,7 @@ from models.rbm.annealing import base_rates, bracketed, crowded  # noqa: E402
 from models.rbm.machine import RBM  # noqa: E402
 from models.rbm.partition import log_z_exact  # noqa: E402
 from tests.benchmarks.rbm.contenders import Contender, Kind, Task, contenders  # noqa: E402
-from tests.benchmarks.rbm.digits import digits  # noqa: E402
+from tests.benchmarks.rbm.digits import Digits, digits, grey_digits  # noqa: E402
 
 SHAPES: tuple[tuple[int, int, Kind], ...] = ((784, 500, "bernoulli"), (512, 1024, "gaussian"))
 # Shares of the products' rate that we want to reach; of Gibbs sweeps ten in a call.
@@ -113,19 +113,24 @@ def _step(one: Contender, what: str, rows: Tensor) -> Callable[[], None]:
 
 
 def quality(folder: Path, budget_s: float, seeds: int) -> Iterator[Row]:
-    """Yield a row a machine size, contender and seed: test log-likelihood in nats."""
-    held = digits(folder)
-    for hidden in (16, 500):
+    """Yield a row a machine, contender and seed: test log-likelihood in nats."""
+    black, grey = digits(folder), grey_digits()
+    machines: tuple[tuple[Digits, Kind, int, float], ...] = (
+        (black, "bernoulli", 16, 0.05),
+        (black, "bernoulli", 500, 0.05),
+        (grey, "gaussian", 16, 0.02),
+    )
+    for held, visible, hidden, rate in machines:
         for seed in range(seeds):
             task = Task(
-                visible="bernoulli", hidden=hidden, batch=100, method="pcd", rate=0.05, seed=seed
+                visible=visible, hidden=hidden, batch=100, method="pcd", rate=rate, seed=seed
             )
             for name, kind in contenders(task).items():
                 one = kind(held.train, task)
                 updates, spent = _learn(one, held.train, task, budget_s)
                 yield {
                     "digits": held.name,
-                    "hidden": hidden,
+                    "machine": f"{held.rows.shape[1]} x {hidden} {visible}",
                     "contender": name,
                     "seed": seed,
                     "updates": updates,
@@ -229,7 +234,8 @@ def main(arguments: Sequence[str]) -> None:
     if given.only != "speed":
         found["quality"] = list(quality(ROOT / ".bench" / "rbm", given.seconds, given.seeds))
         told = [{name: row[name] for name in row if name != "digits"} for row in found["quality"]]
-        title = f"{found['quality'][0]['digits']}: after {given.seconds:g} CPU-seconds of PCD-1"
+        named = " and ".join(dict.fromkeys(row["digits"] for row in found["quality"]))
+        title = f"{named}: after {given.seconds:g} CPU-seconds of PCD-1"
         console.print(table(told, title))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1))
