@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.rbm.machine import RBM
-from models.rbm.partition import log_z_base
+from models.rbm.partition import log_z_base, see_finite
 from models.rbm.shapes import visibles_of
 
 
@@ -82,7 +82,8 @@ def log_z_ais(
             when left out.
 
     Raises:
-        ValueError: no chains, or a ladder that does not go up from 0 to 1.
+        ValueError: no chains, a ladder that does not go up from 0 to 1, or a density without a
+            finite integral.
     """
     if chains < 1:
         raise ValueError(f"annealing takes 1 chain or more, not {chains}")
@@ -109,7 +110,8 @@ def log_z_reverse_ais(
     """Anneal from rows (M, V) drawn from the machine down to independent units.
 
     Raises:
-        ValueError: no rows or of another width, or a ladder that does not go up from 0 to 1.
+        ValueError: no rows or of another width, a ladder that does not go up from 0 to 1, or a
+            density without a finite integral.
     """
     if not len(visible):
         raise ValueError("annealing down starts at 1 row or more, not at none")
@@ -169,6 +171,7 @@ class _Path:
             raise ValueError(
                 f"base is visible biases ({machine.n_visible},), not {tuple(base.shape)}"
             )
+        see_finite(machine)
         self.machine, self.base = machine, base.to(machine.weight)
 
     def vbias(self, beta: float) -> Tensor:

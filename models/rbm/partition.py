@@ -22,11 +22,7 @@ def log_z_exact(machine: RBM) -> float:
         ValueError: neither side has at most 2^24 states, or the density has no finite integral.
     """
     machine = copy.deepcopy(machine).double()
-    if machine.visible == "gaussian" and machine.hidden != "bernoulli" and machine.gain() >= 1:
-        raise ValueError(
-            f"the weights are so large (norm of S^-1/2 W {machine.gain():.3g}, 1 or more) that the "
-            f"density of {machine.hidden} hiddens has no finite integral"
-        )
+    see_finite(machine)
     if machine.visible == machine.hidden == "gaussian":
         return _log_z_of_factors(machine)
     hidden_bits = machine.n_hidden if machine.hidden == "bernoulli" else math.inf
@@ -49,6 +45,26 @@ def log_z_exact(machine: RBM) -> float:
         max(machine.categories, 2) ** groups,
         lambda codes: -machine.free_energy(_visible_states(machine, codes, groups)),
     )
+
+
+def see_finite(machine: RBM) -> None:
+    """See that the density has an integral, as far as can be told.
+
+    Of Gaussian visibles and hiddens it has while the norm of S^-1/2 W is below 1. Of rectified
+    hiddens, which do not all rise together, each column's has to be: that much is necessary.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if machine.visible != "gaussian" or machine.hidden == "bernoulli":
+        return
+    scaled = torch.exp(-machine.log_var / 2)[:, None] * machine.weight
+    size = machine.gain() if machine.hidden == "gaussian" else float(scaled.norm(dim=0).max())
+    if size >= 1:
+        raise ValueError(
+            f"the weights are so large (norm of S^-1/2 W {size:.3g}, 1 or more) that the density "
+            f"of {machine.hidden} hiddens has no finite integral"
+        )
 
 
 def hidden_log_weight(machine: RBM, hidden: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from models.rbm.annealing import (
 )
 from models.rbm.machine import RBM
 from models.rbm.partition import hidden_log_weight, log_z_base, log_z_exact
-from models.rbm.units import Visible
+from models.rbm.units import Hidden, Visible
 from tests.machines import VISIBLE, machine, states
 
 WIDE, MANY = 17, 11
@@ -176,3 +176,27 @@ def test_the_exact_sum_of_units_apart_is_a_product(hidden: int) -> None:
     made.hbias.copy_(torch.linspace(-1, 1, hidden))
     by_hand = 2 * math.log(2) + float(torch.log1p(made.hbias.exp()).sum())
     assert log_z_exact(made) == pytest.approx(by_hand, abs=1e-10)
+
+
+@pytest.mark.parametrize("hidden", ["gaussian", "relu"])
+def test_a_density_without_an_integral_is_not_annealed(hidden: Hidden) -> None:
+    made, draws = RBM(5, 3, "gaussian", hidden), torch.Generator().manual_seed(0)
+    made.weight[2, 1] = 0.9
+    started = made.sample(7, draws, 1)
+    assert math.isfinite(bracketed(made, started, draws, betas=5, sweeps=0).gap)
+    made.log_var[2] = -0.3  # 0.9 / exp(-0.15) is above 1
+    with pytest.raises(ValueError, match=r"norm of S\^-1/2 W 1.05, 1 or more.* no finite integral"):
+        log_z_ais(made, draws)
+    with pytest.raises(ValueError, match="no finite integral"):
+        log_z_reverse_ais(made, started, draws)
+
+
+def test_rectified_hiddens_that_pull_apart_are_annealed_beyond_a_norm_of_one() -> None:
+    """Two units of W = (.9, -.9) are never on together: each alone has an integral."""
+    made, draws = RBM(1, 2, "gaussian", "relu"), torch.Generator().manual_seed(0)
+    made.weight.copy_(torch.tensor([[0.9, -0.9]]))
+    assert made.gain() > 1
+    places = torch.linspace(-60, 60, 240_001, dtype=torch.float64)[:, None]
+    exact = math.log(float(torch.trapezoid(torch.exp(-made.free_energy(places)), places[:, 0])))
+    found = log_z_ais(made, draws, chains=999, betas=300)
+    assert found.value == pytest.approx(exact, abs=5 * found.se + 0.02)
