@@ -23,6 +23,7 @@ CHUNK = 2**12
 TAP_SWEEPS = 200
 TAP_TOLERANCE = 1e-7
 DAMPING = 0.5
+APART_SWEEPS = 100
 AIS_CHAINS, AIS_BETAS = 64, 200
 
 
@@ -69,17 +70,28 @@ def exact_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
 
 
 def tap_log_sum(bias: Tensor, coupling: Tensor) -> Tensor:
-    """Expand to second order about independent units (Plefka 1982)."""
-    mean = tap_means(bias, coupling)
+    """Expand to second order about independent units (Plefka 1982).
+
+    Rows whose equations do not settle, where units pull hard at each other, take the first order at
+    the best independent units that are found: a lower bound.
+    """
+    mean, settled = _tap(bias, coupling)
     bias, pairs = _without_diagonal(bias, coupling)
     variance = mean * (1 - mean)
-    entropy = -(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).sum(-1)
-    value = (bias * mean).sum(-1) + ((mean @ pairs) * mean).sum(-1) / 2 + entropy
-    return value + ((variance @ pairs.square()) * variance).sum(-1) / 4
+    second = ((variance @ pairs.square()) * variance).sum(-1) / 4
+    return _first_order(bias, pairs, mean) + torch.where(settled, second, 0.0)
 
 
 def tap_means(bias: Tensor, coupling: Tensor) -> Tensor:
-    """Mean activities (N, H) at the fixed point of the TAP equations; each row on its own."""
+    """Mean activities (N, H) at the fixed point of the TAP equations; each row on its own.
+
+    Rows that do not settle have those of the best independent units, see `tap_log_sum`.
+    """
+    return _tap(bias, coupling)[0]
+
+
+def _tap(bias: Tensor, coupling: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the means (N, H), and which rows settled, bool (N,)."""
     bias, pairs = _without_diagonal(bias, coupling)
     squares = pairs.square()
     mean = torch.sigmoid(bias)
@@ -93,8 +105,36 @@ def tap_means(bias: Tensor, coupling: Tensor) -> Tensor:
         done = done | ((moved - mean).abs().amax(-1) < TAP_TOLERANCE)
         mean = moved
         if bool(done.all()):
+            return mean, done
+    others = torch.nonzero(~done)[:, 0]
+    return mean.index_put((others,), _best_apart(bias[others], pairs)), done
+
+
+@torch.no_grad()
+def _best_apart(bias: Tensor, pairs: Tensor) -> Tensor:
+    """Return the means (N, H) of the independent units that come closest to each row's.
+
+    Unit by unit, which never ends lower than it began, from the biases alone, all off and all on.
+    """
+    starts = torch.sigmoid(bias), torch.zeros_like(bias), torch.ones_like(bias)
+    found = torch.stack(starts)  # (S, N, H)
+    done = torch.zeros(found.shape[:2], dtype=torch.bool, device=bias.device)
+    for _ in range(APART_SWEEPS):
+        before = found.clone()
+        for unit in range(bias.shape[1]):
+            found[..., unit] = torch.sigmoid(bias[:, unit] + found @ pairs[:, unit])
+        found = torch.where(done[..., None], before, found)
+        done = done | ((found - before).abs().amax(-1) < TAP_TOLERANCE)
+        if bool(done.all()):
             break
-    return mean
+    best = torch.stack([_first_order(bias, pairs, one) for one in found]).argmax(0)
+    return found[best, torch.arange(len(bias), device=bias.device)]
+
+
+def _first_order(bias: Tensor, pairs: Tensor, mean: Tensor) -> Tensor:
+    """Return the log sum that independent units of these means account for, (N,)."""
+    entropy = -(torch.xlogy(mean, mean) + torch.xlogy(1 - mean, 1 - mean)).sum(-1)
+    return (bias * mean).sum(-1) + ((mean @ pairs) * mean).sum(-1) / 2 + entropy
 
 
 def ais_log_sum(
