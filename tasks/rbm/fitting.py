@@ -239,7 +239,7 @@ def _finish(
         run,
         metrics["nats_over_full_gaussian"],
         metrics["nats_over_full_gaussian_se"],
-        metrics["test_rows"],
+        metrics["measured_rows"],
     )
 
 

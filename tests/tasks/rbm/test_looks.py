@@ -11,7 +11,7 @@ from tasks.fitted import load_rbm
 from tasks.rbm.fitting import fit_rbm
 from tasks.rbm.looks import histogram
 from tasks.storage import Lake
-from tests.vectors import fitted, quick, write_vectors
+from tests.vectors import PAIRS, fitted, quick, write_vectors
 
 
 def test_the_best_state_is_the_result_and_a_fit_that_no_longer_gains_ends(lake: Lake) -> None:
@@ -105,3 +105,13 @@ def test_looking_more_often_changes_no_update(lake: Lake) -> None:
     often = fitted(lake, "often", look_every=7, save_every=100)
     for name, value in seldom.items():
         assert torch.equal(value, often[name]), name
+
+
+def test_what_is_told_at_the_end_is_of_the_rows_that_were_measured(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_vectors(lake, pairs=3 * PAIRS)
+    with caplog.at_level("INFO"):
+        fitted(lake, "few", measured_rows=11, updates=1)
+    assert load_rbm(lake, "few").metrics["test_rows"] > 30
+    assert caplog.messages[-1].endswith("nats over the full Gaussian on 11 pairs held out")
