@@ -52,9 +52,15 @@ def even(steps: int) -> Tensor:
 def crowded(steps: int) -> Tensor:
     """0 ... 1 in `steps` steps, a twentieth of them below 0.5 and 70 % above 0.9.
 
-    In the spirit of Salakhutdinov and Murray (2008), for machines of hundreds of units.
+    In the spirit of Salakhutdinov and Murray (2008), for machines of hundreds of units. Each part
+    has one step or more.
+
+    Raises:
+        ValueError: there are fewer than 3 steps.
     """
-    first, second = steps // 20, steps // 4
+    if steps < 3:
+        raise ValueError(f"a crowded ladder has 3 steps or more, not {steps}")
+    first, second = max(steps // 20, 1), max(steps // 4, 1)
     parts = (
         torch.linspace(0, 0.5, first + 1, dtype=torch.float64)[:-1],
         torch.linspace(0.5, 0.9, second + 1, dtype=torch.float64)[:-1],

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.rbm.annealing import log_z_ais, log_z_reverse_ais
+from models.rbm.annealing import crowded, log_z_ais, log_z_reverse_ais
 from models.rbm.machine import RBM
 from models.rbm.pseudo_likelihood import pseudo_log_likelihood
 
@@ -38,6 +38,7 @@ def clamped(observed: Tensor, machine: RBM = MACHINE) -> Tensor:
         (lambda: log_z_ais(MACHINE, DRAWS, betas=torch.tensor([0, 0.5])), "from 0 to 1"),
         (lambda: log_z_ais(MACHINE, DRAWS, betas=torch.tensor([0, 0.7, 0.5, 1])), "from 0 to 1"),
         (lambda: log_z_ais(MACHINE, DRAWS, betas=torch.tensor([0.1, 1])), "from 0 to 1"),
+        (lambda: crowded(2), "3 steps or more, not 2"),
         (lambda: log_z_ais(MACHINE, DRAWS, base=torch.zeros(3)), "biases (6,), not (3,)"),
         (lambda: log_z_reverse_ais(MACHINE, V[:0], DRAWS), "1 row or more"),
         (lambda: log_z_reverse_ais(MACHINE, H, DRAWS), "visible has 5 units"),
@@ -49,6 +50,15 @@ def test_what_cannot_be_answered_is_refused(asked: Callable[[], Any], said: str)
         asked()
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("steps", [3, 4, 7, 19, 20, 21, 1000])
+def test_a_crowded_ladder_goes_from_0_to_1_however_short(steps: int) -> None:
+    ladder = crowded(steps)
+    assert len(ladder) == steps + 1
+    assert (float(ladder[0]), float(ladder[-1])) == (0, 1)
+    assert bool((ladder.diff() > 0).all())
+    assert float(ladder[ladder <= 0.5][-1]) == 0.5
 
 
 def test_hiddens_of_another_dtype_are_taken() -> None:
