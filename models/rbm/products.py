@@ -11,7 +11,7 @@ products are those of float32.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import torch
@@ -33,6 +33,7 @@ WIDE_ENOUGH = {2: torch.int16, 3: torch.int32}
 PRECISE_ENOUGH = {2: torch.float32, 3: torch.float64}
 MOST_CHANCE = 1 - 1 / 512  # so that whole steps stay what they are
 FAR_APART = 40_503  # odd, so that pieces of W read the table from places of their own
+MOST_SUMS = 2**24  # at a time, 64 MiB that a thread keeps
 WORTH_WEIGHTS = 2**15  # below it calls take longer than what they compute
 WORTH_ROWS = 512  # below it writing W anew does
 MOST_UNITS = 2**31 // (128 * BASE + 128)  # whose two lower digits' sum fits into int32
@@ -64,6 +65,14 @@ class _Digits:
     def product(self, turned: bool, rows: Tensor, out: Tensor, bias: Tensor | None) -> Tensor:
         """Write rows W, or rows W' where it is turned, and the bias over `out`."""
         digits = [digit.T for digit in self.digits] if turned else self.digits
+        together = max(1, MOST_SUMS // (len(digits) * out.shape[1]))
+        for some, sums in zip(pieces(rows, together), pieces(out, together), strict=True):
+            self._written(digits, some, sums, bias)
+        return out
+
+    def _written(
+        self, digits: Sequence[Tensor], rows: Tensor, out: Tensor, bias: Tensor | None
+    ) -> None:
         given = room_for("units", rows.numel(), torch.int8).view(rows.shape)
         given.copy_(rows)
         size = len(digits), *out.shape
@@ -80,7 +89,6 @@ class _Digits:
                 some.mul_(self.step)
             else:
                 torch.add(bias, some, alpha=self.step, out=some)
-        return out
 
 
 def _whole_steps(given: Tensor, step: float, piece: int, precise: torch.dtype) -> Tensor:

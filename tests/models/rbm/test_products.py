@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from models.rbm.machine import RBM
-from models.rbm.products import MOST_ERROR, REACH, products
+from models.rbm.products import MOST_ERROR, MOST_SUMS, REACH, products
+from models.rbm.rooms import room_for
 
 ROWS, VISIBLE, HIDDEN = 700, 300, 120  # enough of each for whole numbers to pay
 
@@ -98,6 +99,23 @@ def test_machines_of_one_unit_or_very_many_on_a_side_are_multiplied_too(
     down = onto_visible(hidden, torch.empty(3, shape[0]), None)
     for out, rows, matrix in ((up, visible, weight), (down, hidden, weight.T)):
         assert torch.allclose(out.double(), rows.double() @ matrix.double(), rtol=0, atol=0.02)
+
+
+def test_very_wide_rows_are_multiplied_some_at_a_time() -> None:
+    weight = torch.from_numpy(np.random.default_rng(10).normal(0, 0.01, (64_007, 3))).float()
+    hidden = coins(307, 3)
+    told = []
+
+    def multiply() -> None:  # in a thread, whose memory is new
+        _, onto_visible = products(weight, ROWS, onto_hidden=True, onto_visible=True)
+        told.append(onto_visible(hidden, torch.empty(307, 64_007), None))
+        told.append(room_for("sums", 1, torch.int32))
+
+    thread = threading.Thread(target=multiply)
+    thread.start()
+    thread.join()
+    assert float((told[0] - hidden @ weight.T).abs().max()) < 0.001
+    assert len(told[1].untyped_storage()) <= 4 * MOST_SUMS
 
 
 def test_what_swept_in_inference_mode_sweeps_after_it() -> None:
