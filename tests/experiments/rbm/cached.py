@@ -71,9 +71,10 @@ def cache(demo: Lake, count: int, scorer: str, judge: str) -> Cached:
     Raises:
         InputError: the models are not different ones of the demo.
     """
-    lake = open_lake(demo.path("experiments/rbm"), create=True)
     summary = demo.read_json(finished_summary(demo))
-    models = _models(demo, lake, summary["models"], scorer, judge)
+    named_models = _named(summary["models"], scorer, judge)
+    lake = open_lake(demo.path("experiments/rbm"), create=True)
+    models = _models(demo, lake, named_models)
     shards = tuple(drawn_pictures(lake, count))
     named = {
         name: f"{name}-{rows.fingerprint(facts)}"
@@ -111,7 +112,8 @@ def fitted_machines(cached: Cached, seeds: Sequence[int]) -> list[str]:
     return runs
 
 
-def _models(demo: Lake, lake: Lake, there: dict[str, str], scorer: str, judge: str) -> Models:
+def _named(there: dict[str, str], scorer: str, judge: str) -> list[str]:
+    """Return the addresses of the writer, the scorer and, if it is one of the demo's, the judge."""
     known = {name: uri for name, uri in there.items() if uri.startswith("checkpoints/")}
     roles = [name for name in ("captioner", scorer, judge) if name != OWN]
     if scorer == OWN or not set(roles) <= set(known) or len(set(roles)) != len(roles):
@@ -119,7 +121,11 @@ def _models(demo: Lake, lake: Lake, there: dict[str, str], scorer: str, judge: s
             f"scorer is one of {', '.join(sorted(known))} other than captioner, and judge a third "
             f"one or {OWN}, not {scorer} and {judge}"
         )
-    writer, scores, *judges = (demo.path(known[name]) for name in roles)
+    return [known[name] for name in roles]
+
+
+def _models(demo: Lake, lake: Lake, named: Sequence[str]) -> Models:
+    writer, scores, *judges = (demo.path(uri) for uri in named)
     retriever = judges[0] if judges else lake.path(trained_retriever(demo, lake))
     return Models(writer, scores, retriever)
 

@@ -12,6 +12,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 
@@ -46,6 +47,9 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     if given.seeds < 1 or given.pictures < 400:
         raise InputError("seeds is 1 or more, and pictures 400 or more: half of them are reported")
+    folder = Path(given.figure).parent
+    if given.figure and not folder.is_dir():
+        raise InputError(f"there is no folder {folder} for the figure; make it first")
     cached = cache(open_lake(given.lake), given.pictures, given.scorer, given.judge)
     seeds = range(1, given.seeds + 1)
     terms = read_terms(cached, fitted_machines(cached, seeds), seeds)
