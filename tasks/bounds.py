@@ -19,6 +19,12 @@ def at_least(lowest: int, settings: object, *names: str) -> None:
     _each(settings, names, f"{lowest} or more", lambda value: value >= lowest)
 
 
+def between(lowest: int, highest: int, settings: object, *names: str) -> None:
+    """Refuse settings of these names beyond either end; raises as `above_zero`."""
+    bounds = f"from {lowest} to {highest}"
+    _each(settings, names, bounds, lambda value: lowest <= value <= highest)
+
+
 def shares(settings: object, *names: str) -> None:
     """Refuse settings of these names outside 0 to 1; raises as `above_zero`."""
     _each(settings, names, "a share from 0 to 1", lambda value: 0 <= value <= 1)

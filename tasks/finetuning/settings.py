@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from models.decoding import Decoding
 from models.objective import Objective, brief
-from tasks.bounds import at_least, shares
+from tasks.bounds import at_least, between, shares
 from tasks.regimen import Regimen
+
+MOST_TOKENS = 256  # beside some 200 to 900 of the picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +28,7 @@ class Finetuning(Regimen):
         rbm: a fitted RBM whose hidden units become tokens that the decoder may look at: the run of
             one in the lake, or an address such as `models:/caplift-rbm@champion`; it was fitted on
             vectors of the start. Empty for none; captioner only.
-        rbm_tokens: how many tokens.
+        rbm_tokens: how many tokens, `MOST_TOKENS` at most.
     """
 
     steps: int = 200
@@ -43,7 +45,7 @@ class Finetuning(Regimen):
     def __post_init__(self) -> None:
         Regimen.__post_init__(self)
         at_least(0, self, "alpha_epochs", "image_size")
-        at_least(1, self, "rbm_tokens")
+        between(1, MOST_TOKENS, self, "rbm_tokens")
         shares(self, "held_out")
 
     @property

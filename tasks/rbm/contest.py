@@ -40,7 +40,8 @@ def against(lake: Lake, run: str, champion: str) -> Difference | None:
 
     Returns:
         The log-densities, the champion's as `a`, and their difference with its interval over
-        pictures; None where the champion reads vectors of another width, or cannot be read.
+        pictures; None where the champion reads vectors of another model or width, or cannot be
+        read.
 
     Raises:
         ModelError: the machine is missing or damaged.
@@ -59,6 +60,15 @@ def against(lake: Lake, run: str, champion: str) -> Difference | None:
             len(theirs.whitener.mean),
             run,
             len(mine.whitener.mean),
+        )
+        return None
+    if mine.embedded_by and all(theirs.is_strange_to(name) for name in mine.embedded_by):
+        log.warning(
+            "%s was fitted on vectors of %s and %s on those of %s, which mean other things",
+            champion,
+            ", ".join(theirs.embedded_by),
+            run,
+            ", ".join(mine.embedded_by),
         )
         return None
     a, b = (_measure(prepared, log_density(one, prepared.test)) for one in (theirs, mine))

@@ -26,7 +26,7 @@ from models.rbm.training import Learner
 # With as few chains as a tiny batch has rows, they all sit in the same mode.
 FEWEST_CHAINS = 100
 WARMING = 2
-# Jobs give rates of plain ascent, whose steps are as long as gradients; Adam's are as long as told.
+# Jobs give rates of plain ascent, whose steps are as long as gradients; Adam's are what is told.
 ADAMS = 0.25
 FIRST_LOOK, JUDGED, EXACT_HIDDEN = 250, 1000, 16
 Told = tuple[dict[str, Any], dict[str, np.ndarray]]

@@ -104,6 +104,27 @@ def test_what_reads_other_columns_or_cannot_be_read_is_no_match(lake: Lake) -> N
     assert whitener.n_kept < 2 * WIDTH
 
 
+def test_a_machine_on_vectors_of_another_model_is_no_match(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = lake.read_json("rbms/good/rbm.json")
+    for run, names in (("ours", ["blip-0123456789ab"]), ("theirs", ["blip-ba9876543210"])):
+        lake.publish_bytes(
+            f"rbms/{run}/rbm.safetensors", lake.read_bytes("rbms/good/rbm.safetensors")
+        )
+        lake.publish_json(f"rbms/{run}/rbm.json", {**record, "embedded_by": names})
+    lake.publish_bytes(
+        "fits/ours/prepared.safetensors", lake.read_bytes("fits/good/prepared.safetensors")
+    )
+    assert against(lake, "ours", "rbms/theirs") is None
+    assert "blip-ba9876543210 and ours on those of blip-0123456789ab" in caplog.text
+    same = against(lake, "ours", "rbms/ours")
+    assert same is not None
+    unknown = {key: value for key, value in record.items() if key != "embedded_by"}
+    lake.publish_json("rbms/theirs/rbm.json", unknown)
+    assert against(lake, "ours", "rbms/theirs") is not None
+
+
 @pytest.mark.slow
 def test_the_alias_moves_to_a_clearly_better_machine_alone(lake: Lake) -> None:
     where = f"sqlite:///{lake.local_path('mlflow.db')}"
