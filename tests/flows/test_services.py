@@ -1,8 +1,6 @@
 """A program that is started is always stopped, whenever Ctrl-C comes."""
 
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import psutil
 import pytest
 
 from flows.services import Service
+from tests.interrupted import interrupted_forks
 from tests.stand import eventually
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -20,15 +19,7 @@ def test_ctrl_c_while_a_service_starts_again_leaves_no_process_behind(
 ) -> None:
     service = Service("sleeper", SLEEPER, tmp_path, dict(os.environ), tmp_path / "log")
     service.stop()
-    fork_exec, seen = vars(subprocess)["_fork_exec"], []
-
-    def forked(*given: object) -> int:
-        # The moment at which the process is there and nobody knows of it yet.
-        seen.append(int(fork_exec(*given)))
-        os.kill(os.getpid(), signal.SIGINT)
-        return seen[0]
-
-    monkeypatch.setattr("subprocess._fork_exec", forked)
+    seen = interrupted_forks(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         service.start()
     assert service.process.pid == seen[0]

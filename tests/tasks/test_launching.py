@@ -1,8 +1,6 @@
 """Ranks that torchrun starts say their steps and what stopped them to whoever launched them."""
 
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from tasks.errors import InputError
 from tasks.launching import PRETRAINING, Training, steps_of
+from tests.interrupted import interrupted_forks
 from tests.small_lake import write_lake, write_selection
 
 pytestmark = pytest.mark.slow
@@ -73,15 +72,7 @@ def test_who_stops_listening_ends_the_ranks(job: Training) -> None:
 def test_ctrl_c_while_torchrun_starts_leaves_no_process_behind(
     job: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fork_exec, seen = vars(subprocess)["_fork_exec"], []
-
-    def forked(*given: object) -> int:
-        # The moment at which the process is there and nobody knows of it yet.
-        seen.append(int(fork_exec(*given)))
-        os.kill(os.getpid(), signal.SIGINT)
-        return seen[0]
-
-    monkeypatch.setattr("subprocess._fork_exec", forked)
+    seen = interrupted_forks(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         next(steps_of(job, ranks=2))
     assert seen
